@@ -1,0 +1,1 @@
+"""Floor 4: integrations with frameworks and monitoring."""

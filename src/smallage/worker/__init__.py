@@ -1,0 +1,1 @@
+"""Floor 3: the long-running services of a worker."""
