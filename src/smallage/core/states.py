@@ -1,0 +1,51 @@
+"""The states of a task and the one table of what may follow what.
+
+Every store obeys this table and the contract suite walks it; nothing else in the package spells out transitions.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeAlias
+
+State: TypeAlias = Literal["scheduled", "ready", "running", "waiting", "parked", "done", "dead", "cancelled"]
+
+OPEN: Final = frozenset({"scheduled", "ready", "running", "waiting", "parked"})
+TERMINAL: Final = frozenset({"done", "dead", "cancelled"})
+
+NEXT: Final[dict[State | None, frozenset[State | None]]] = {
+    None: frozenset({"ready", "scheduled", "waiting"}),
+    "scheduled": frozenset({"ready", "cancelled", None}),
+    "ready": frozenset({"running", "dead", "cancelled", None}),
+    "running": frozenset({"done", "dead", "cancelled", "scheduled", "ready", "parked"}),
+    "waiting": frozenset({"ready", "scheduled", "cancelled", None}),
+    "parked": frozenset({"ready", "scheduled", "dead", "cancelled", None}),
+    "done": frozenset({"ready", None}),
+    "dead": frozenset({"ready", None}),
+    "cancelled": frozenset({"ready", None}),
+}
+"""State → states that may follow; None is "no record"."""
+
+REASONS: Final = frozenset({"failed", "crashed", "lost", "expired", "undecodable", "damaged", "unknown-task"})
+"""Why a task is dead."""
+
+
+def may_follow(before: State | None, after: State | None) -> bool:
+    """True if a task may go from `before` to `after` in one step (staying put is always allowed)."""
+    return before == after or after in NEXT[before]
+
+
+def celery_state(state: State, reason: str | None, failures: int) -> str:
+    """Celery's name for a stored state; `failures` tells a waiting retry from a task never tried."""
+    match state:
+        case "done":
+            return "SUCCESS"
+        case "dead":
+            return "REVOKED" if reason == "expired" else "FAILURE"
+        case "cancelled":
+            return "REVOKED"
+        case "running":
+            return "STARTED"
+        case "scheduled" | "ready" if failures:
+            return "RETRY"
+        case _:
+            return "PENDING"

@@ -1,0 +1,486 @@
+"""The store protocol: broker, result store and lock service in one.
+
+Each verb is one atomic act. Growing verbs (push, group_push, announce) are refused whole when the store is full;
+draining verbs (claim, settle, tick, revoke, forget, purge) still work then. Every verb raises `StoreUnavailable` when
+the store cannot be reached: the act may then have happened, and repeating it with the same id, token or nonce is
+always safe. Stores are used from many threads at once. Whatever a store needs after a fork it opens anew.
+
+Words: a *session* is one life of one worker process and holds what it has claimed; its *lease* is renewed by `tick`.
+Rules that all stores share:
+
+* Clock: the store's own, in µs. Tokens: max(last issued + 1, now in µs), unique and rising in the partition.
+* Order in a queue: priority 0 first, then push order. Released tasks and those taken back for the first time go to the
+  front; retries, snoozes and unparked tasks to the back of their priority.
+* Budgets: a task charged with a crash or loss runs again at once (front) the first time (crashes + lost == 1), then
+  after `reclaim_delay_us(crashes + lost)`; with crashes > max_crashes or lost > max_lost it is dead, reason "crashed"
+  or "lost".
+* `keep_us` 0 (results ignored): at its end the record shrinks to a tombstone (state, digest, last settled token, no
+  result, no payload) that stays for `TOMBSTONE_US` or until tombstones exceed `TOMBSTONE_BYTES`; then it is gone.
+  Other ended records: the payload goes when done or cancelled, stays when dead; pruned `keep_us` after the end.
+* Counts per task and generation: deliveries = failures + crashes + lost + releases + (1 if running, done, or cancelled
+  while running). Members of a like group obey all this too, with their group's envelope.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol, TypeAlias
+from urllib.parse import urlsplit
+
+import msgspec
+
+from smallage.core.errors import ImproperlyConfigured
+from smallage.core.message import DAY_US, Claim, Envelope, Message, Settlement
+from smallage.core.states import State
+
+LEASE_US = 15_000_000
+"""Default lease of a session."""
+TOMBSTONE_US = 60_000_000
+TOMBSTONE_BYTES = 64 * 2**20
+GRACE_FACTOR = 1
+"""Leases are not judged for one lease after a silence of more than half a lease, or a clock that went back."""
+MAX_PUSH = 1_000
+"""Messages or rows a call; callers split larger batches."""
+MAX_CLAIM = 100
+
+
+def reclaim_delay_us(times: int) -> int:
+    """Wait before a task that was taken back for the `times`-th time (from 2) runs again: 1 s, 2 s, 4 s … 60 s."""
+    return min(60_000_000, 1_000_000 << min(max(times - 2, 0), 6))
+
+
+PushVerdict: TypeAlias = Literal["ok", "dup", "conflict", "full"]
+SettleVerdict: TypeAlias = Literal["ok", "dup", "stale"]
+RevokeVerdict: TypeAlias = Literal["cancelled", "running", "ended", "unknown"]
+"""cancelled: ended now by this call; running: it runs and may finish; ended: was over before."""
+
+
+class ClaimRequest(msgspec.Struct, frozen=True):
+    """What a session wants to run next. `nonce` is random for each new request and the same for a repeat."""
+
+    queues: tuple[str, ...]
+    n: int
+    nonce: str
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """Answer of `claim`."""
+
+    claims: tuple[Claim, ...] = ()
+    next_due_us: int | None = None
+    """Store instant of the earliest scheduled task of the partition, if any."""
+    now_us: int = 0
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """Answer of `settle`: a verdict for each settlement, and what was claimed."""
+
+    verdicts: tuple[SettleVerdict, ...]
+    claimed: Claimed = Claimed()
+
+
+class Host(msgspec.Struct, frozen=True):
+    """Where a session lives, precisely enough to prove its death from the same machine."""
+
+    name: str = ""
+    boot_id: str = ""
+    pid_namespace: str = ""
+    pid: int = 0
+    pid_started: int = 0
+    """Start time of the process in clock ticks after boot; tells it from a later one with the same pid."""
+
+
+class SessionInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What a session announces of itself."""
+
+    host: Host = Host()
+    inbox: str = ""
+    """Mailbox that orders for this session go to: its supervisor's."""
+    node: str = ""
+    """Name of the worker that the session belongs to, such as `celery@host`."""
+    pool: str = ""
+    concurrency: int = 0
+    queues: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    """Registered task names: parked tasks of these names come back."""
+    lease_us: int = LEASE_US
+
+
+class SessionView(msgspec.Struct, frozen=True, kw_only=True):
+    """A live session as `workers` shows it."""
+
+    session: str
+    info: SessionInfo
+    lease_end_us: int
+    held: int
+
+
+class Held(msgspec.Struct, frozen=True):
+    """A claim that a session holds."""
+
+    id: str
+    gen: int
+    tok: int
+    nonce: str
+
+
+class Ticked(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer of `tick`."""
+
+    now_us: int
+    next_due_us: int | None = None
+    next_lease_us: int | None = None
+    """Earliest lease end of a session that was not renewed by this tick."""
+    unknown: tuple[str, ...] = ()
+    """Renewed sessions that do not exist (any more): their work was taken back, their holders must stop."""
+    promoted: int = 0
+    taken_back: tuple[str, ...] = ()
+    """Ids of tasks that were taken back from lost sessions."""
+
+
+class Order(msgspec.Struct, frozen=True):
+    """Something a running session is told. Kind "cancel": stop the task `id` if it still runs under `tok`."""
+
+    session: str
+    kind: str
+    id: str = ""
+    tok: int = 0
+    text: str = ""
+
+
+class TaskView(msgspec.Struct, frozen=True, kw_only=True):
+    """A task as readers see it."""
+
+    id: str
+    state: State
+    name: str = ""
+    queue: str = ""
+    priority: int = 0
+    gen: int = 1
+    tok: int = 0
+    """Highest token issued for it."""
+    settled: int = 0
+    """Token of the last accepted settlement, 0 if none."""
+    reason: str | None = None
+    result: bytes | None = None
+    progress: bytes | None = None
+    session: str | None = None
+    failures: int = 0
+    crashes: int = 0
+    lost: int = 0
+    releases: int = 0
+    ran: bool = False
+    """running, done, or cancelled while it ran: the `b` of the delivery count."""
+    group: str | None = None
+    index: int | None = None
+    due_us: int | None = None
+    expires_us: int | None = None
+    pushed_us: int = 0
+    started_us: int = 0
+    ended_us: int = 0
+    ignored: bool = False
+    """A tombstone: the result was not kept."""
+
+
+class GroupBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """A step in building a group. The first one opens it; repeats are `dup`.
+
+    Like members: `template` (payload and envelope shared by all; its id is not used) and `rows`, each the member's own
+    arguments as bytes, at places `offset`, `offset + 1`, …; member ids are `member_id(group, place)`. Unlike members:
+    `members`, whole messages whose `group` and `index` are set. A group has one kind. Batches come in order of offset.
+    The group's total is what was added; it can end only once sealed.
+    """
+
+    id: str
+    """A canonical UUID."""
+    template: Message | None = None
+    offset: int = 0
+    rows: tuple[bytes, ...] = ()
+    members: tuple[Message, ...] = ()
+    seal: bool = False
+    body: Message | None = None
+    """With `seal`: pushed in state waiting, ready (or scheduled) when the last member has ended, however they ended."""
+    keep_us: int = DAY_US
+    """How long the group and its results are kept after its end."""
+
+
+class GroupView(msgspec.Struct, frozen=True, kw_only=True):
+    """A group's counters; one read at any size."""
+
+    id: str
+    total: int
+    done: int = 0
+    failed: int = 0
+    """Members that ended dead, expired ones included."""
+    cancelled: int = 0
+    running: int = 0
+    sealed: bool = False
+    revoked: bool = False
+    """The group was cancelled as a whole."""
+    body: str | None = None
+    seq: int = 0
+    """Rises with every change of the counters."""
+    retried: int = 0
+    """Attempts of members that ended in a retry."""
+    opened_us: int = 0
+    ended_us: int = 0
+
+    @property
+    def ended(self) -> int:
+        return self.done + self.failed + self.cancelled
+
+
+class MemberResult(msgspec.Struct, frozen=True):
+    """How a member of a group stands: its place, its state and, once ended, its result or error bytes."""
+
+    index: int
+    id: str
+    state: State
+    result: bytes | None = None
+    reason: str | None = None
+
+
+class Watch(Protocol):
+    """A subscription to ends of tasks and changes of groups. One thread waits; any thread may `add` and `wake`."""
+
+    def add(self, ids: Sequence[str]) -> None:
+        """Watch these task or group ids too. After it returns, no later change is missed; read the state after it."""
+
+    def discard(self, ids: Sequence[str]) -> None:
+        """Stop watching these ids."""
+
+    def wait(self, timeout: float | None) -> set[str]:
+        """Ids that may have changed; empty after `timeout` seconds or `wake()`. Spurious ids are allowed, and after a
+        broken connection all watched ids are returned."""
+
+    def wake(self) -> None:
+        """Make the waiting thread return."""
+
+    def close(self) -> None:
+        """End the subscription; twice is fine."""
+
+
+class Mailbox(Protocol):
+    """A supervisor's inbox, made to be waited on together with other descriptors."""
+
+    def fileno(self) -> int:
+        """Readable when `take` has something to say."""
+
+    def take(self) -> list[Order]:
+        """The orders that have arrived, oldest first; never blocks. Raises StoreUnavailable when the connection broke:
+        close it and open a new one; orders put meanwhile are not lost while their session lives."""
+
+    def close(self) -> None:
+        """Stop listening; twice is fine."""
+
+
+class Store(Protocol):
+    """The verbs. See the module's text for the rules that all share."""
+
+    url: str
+    """Where the store is, without secrets; fit for logs."""
+
+    def setup(self) -> None:
+        """Create or check the schema, write the epoch into an empty store; raise StoreRefused if the store is unfit."""
+
+    def close(self) -> None:
+        """Let go of connections; twice is fine."""
+
+    def after_fork(self) -> None:
+        """Forget, without closing or speaking, every connection inherited from the parent process."""
+
+    # -- in ---------------------------------------------------------------------------------------------------------
+    def push(self, messages: Sequence[Message]) -> list[PushVerdict]:
+        """Accept new tasks, all or none; per task ok, dup (same id, same digest), conflict (other digest) or full. With
+        any conflict or full nothing is written. At most `MAX_PUSH` messages. Rings the bells of their queues.
+        Raises StoreFull when there is no memory or disk for it."""
+
+    def group_push(self, batch: GroupBatch) -> PushVerdict:
+        """Open, fill or seal a group. dup: these places (or this seal) were there before. conflict: another template, a
+        gap in the offsets, an addition after the seal. An empty sealed group ends at once."""
+
+    # -- work -------------------------------------------------------------------------------------------------------
+    def claim(self, session: str, request: ClaimRequest) -> Claimed:
+        """Hand out up to `request.n` ready tasks, trying the queues in the order given; due tasks are promoted first.
+        Paused queues are passed over; expired tasks end as dead ("expired") on the way, damaged ones as "damaged".
+        With the nonce of the session's last claim it returns the same claims as far as they are still held. A session
+        that is not announced gets nothing."""
+
+    def settle(self, session: str, settlements: Sequence[Settlement], request: ClaimRequest | None = None) -> Settled:
+        """End or move claims. ok: (gen, tok, nonce) was current and the outcome took effect, with its result, its
+        group's counters and the messages of `then`. dup: this very settlement was accepted before. stale: another
+        claim, an end or a revoke came first; nothing changed. With `request`, claims next in the same round trip.
+
+        done/failed/cancelled end it. retry: failures + 1, to scheduled (or to ready, back, when due now). snooze:
+        releases + 1, scheduled. released: releases + 1, ready, front. parked: releases + 1; scheduled 1 s if a live
+        session announced the name, else parked under its name. crashed: crashes + 1 and the budget rule. A member of a
+        revoked group that would go back to wait is cancelled instead."""
+
+    def progress(self, claim: Claim, note: bytes) -> SettleVerdict:
+        """Keep `note` as the task's progress and tell watchers; ok or stale."""
+
+    def listen(self, session: str, queues: Sequence[str], timeout: float) -> bool:
+        """Block until a bell of one of the queues rings (True) or `timeout` seconds pass (False). May return True
+        without cause. A bell rung before the call counts. A bell rings for every edge into ready, and for a push whose
+        due time is nearer than all others. Raises nothing but StoreUnavailable."""
+
+    def nudge(self, session: str) -> None:
+        """Make a `listen` of this session, made in this process, return."""
+
+    # -- sessions ---------------------------------------------------------------------------------------------------
+    def announce(self, session: str, info: SessionInfo) -> None:
+        """Start (or update) a session; its lease begins now. Parked tasks of its names go back to their queues."""
+
+    def tick(self, sessions: Sequence[str], dead: Sequence[str] = ()) -> Ticked:
+        """Renew the leases of live `sessions`, promote due tasks (all of them, in bounded steps), take back the work of
+        lost sessions and prune a little. Lost: the lease is over and no grace runs, or named in `dead` (proven dead by
+        the caller; a session renewed here is never taken). All a lost session held is charged one loss."""
+
+    def leave(self, session: str) -> list[str]:
+        """End a session; what it still holds is released. Returns those ids. An unknown session: empty."""
+
+    def held(self, session: str) -> list[Held]:
+        """What a session holds."""
+
+    def workers(self) -> list[SessionView]:
+        """All announced sessions."""
+
+    def dead_peers(self) -> list[str]:
+        """Sessions that the store itself can prove dead (SQLite: their record lock is free); else empty."""
+
+    def control(self, order: Order) -> bool:
+        """Put an order into the inbox of its session; False if there is no such session."""
+
+    def mailbox(self, name: str) -> Mailbox:
+        """Open the inbox `name`, to which orders for sessions announced with `inbox=name` go. One reader at a time."""
+
+    # -- readers ----------------------------------------------------------------------------------------------------
+    def state(self, ids: Sequence[str]) -> list[TaskView | None]:
+        """The tasks, in order; None where there is no record. Unclaimed like members read as ready."""
+
+    def watch(self) -> Watch:
+        """A new subscription."""
+
+    def group(self, group: str) -> GroupView | None:
+        """A group's counters."""
+
+    def results(self, group: str, offset: int, n: int) -> list[MemberResult]:
+        """Members `offset` to `offset + n` (at most 1,000) in order of place."""
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """{queue: {state: number}} for open tasks, unclaimed rows counted as ready; under "" the totals of dead, done,
+        cancelled (tombstones not counted) and the counters `stale`, `pruned`, `purged`."""
+
+    def find(self, state: State, n: int = 100, after: str | None = None) -> list[TaskView]:
+        """Up to `n` tasks with records in a state, after the id `after` in the store's own order."""
+
+    def payload(self, task_id: str) -> tuple[bytes, bytes | None] | None:
+        """(payload or template, row) of a task while they are kept."""
+
+    def audit(self) -> list[str]:
+        """A sentence for each breach of the store's invariants: index against state, running against session and
+        token, group bits against counters. Empty when all is well. For tests and `doctor`; not bounded."""
+
+    # -- operators --------------------------------------------------------------------------------------------------
+    def revoke(self, ids: Sequence[str], terminate: bool = False) -> list[RevokeVerdict]:
+        """Cancel what has not started, for good. With `terminate` also what runs: its token dies at once and its
+        session gets a "cancel" order."""
+
+    def group_revoke(self, group: str, terminate: bool = False) -> int:
+        """Cancel a group: unclaimed members end in one step, waiting ones too; later retries of running members end
+        as cancelled. With `terminate` running members are cancelled as by `revoke`. Returns how many ended now."""
+
+    def group_retry(self, group: str) -> int:
+        """Push the failed members back (generation + 1, counters zero) and wait for them again. A body that was waiting
+        stays; one that ran is not run again. Returns how many went back."""
+
+    def requeue(self, ids: Sequence[str]) -> list[bool]:
+        """Run ended tasks again (generation + 1, counters zero) where the payload is still kept."""
+
+    def forget(self, ids: Sequence[str]) -> int:
+        """Remove ended records; returns how many."""
+
+    def pause(self, queue: str) -> None:
+        """No claims from this queue until `resume`."""
+
+    def resume(self, queue: str) -> None:
+        """Claim from this queue again."""
+
+    def purge(self, queue: str) -> int:
+        """Remove the ready and scheduled tasks of a queue, groups' unclaimed rows included as cancelled. Returns how
+        many."""
+
+    def unpark(self, name: str | None = None) -> int:
+        """Send parked tasks (of one name, or all) back to their queues."""
+
+
+class Opener(Protocol):
+    def __call__(self, url: str, **options: Any) -> Store: ...
+
+
+SCHEMES = {
+    "memory": "memory",
+    "sqlite": "sqlite",
+    "redis": "redis",
+    "rediss": "redis",
+    "unix": "redis",
+    "redis+socket": "redis",
+    "valkey": "redis",
+    "valkeys": "redis",
+}
+
+
+def open(url: str, **options: Any) -> Store:
+    """Open the store at `url`; `setup()` is not called.
+
+    Schemes: `memory://` (one process), `sqlite:///relative` or `sqlite:////absolute/path`, `redis://`, `rediss://`,
+    `unix://path`, and Celery's and Valkey's spellings of those. Options: `namespace` (default "smallage"), `clock` and
+    `nonce` for tests, and what the store itself takes. Raises ImproperlyConfigured for anything else.
+    """
+    scheme = urlsplit(url).scheme
+    kind = SCHEMES.get(scheme)
+    if kind is None:
+        raise ImproperlyConfigured(
+            f"'{scheme}://' is not a store of Smallage. It keeps tasks in SQLite (sqlite:///path/to/queue.db), "
+            "in Redis or Valkey (redis://, rediss://, unix://, redis+socket://, valkey://) or in memory (memory://)."
+        )
+    if kind == "memory":
+        from smallage.stores import memory
+
+        return memory.open(url, **options)
+    if kind == "sqlite":
+        from smallage.stores import sqlite
+
+        return sqlite.open(url, **options)
+    from smallage.stores import redis
+
+    return redis.open(url, **options)
+
+
+__all__ = [
+    "LEASE_US",
+    "MAX_CLAIM",
+    "MAX_PUSH",
+    "SCHEMES",
+    "TOMBSTONE_BYTES",
+    "TOMBSTONE_US",
+    "ClaimRequest",
+    "Claimed",
+    "Envelope",
+    "GroupBatch",
+    "GroupView",
+    "Held",
+    "Host",
+    "Mailbox",
+    "MemberResult",
+    "Order",
+    "SessionInfo",
+    "SessionView",
+    "Settled",
+    "Store",
+    "TaskView",
+    "Ticked",
+    "Watch",
+    "open",
+    "reclaim_delay_us",
+]
