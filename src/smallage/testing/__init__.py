@@ -1,0 +1,26 @@
+"""What tests of Smallage, and of applications that use it, are built from.
+
+* `FakeClock`: a clock the test owns, for any store: `open("memory://", clock=FakeClock())`.
+* `FaultyStore`: any store, with outages and lost replies at chosen calls.
+* `expect` and `hold`: wait for, or stop the code at, a moment that production code marks.
+* `HistoryStore`: any store, with every act written to a history file that can be checked afterwards.
+"""
+
+from smallage.testing.clock import FakeClock
+from smallage.testing.faulty import Call, Fault, FaultyStore
+from smallage.testing.history import History, HistoryStore, started
+from smallage.testing.moments import Expectation, Hold, expect, hold
+
+__all__ = [
+    "Call",
+    "Expectation",
+    "FakeClock",
+    "Fault",
+    "FaultyStore",
+    "History",
+    "HistoryStore",
+    "Hold",
+    "expect",
+    "hold",
+    "started",
+]
