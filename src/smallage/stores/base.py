@@ -14,11 +14,26 @@ Rules that all stores share:
 * Budgets: a task charged with a crash or loss runs again at once (front) the first time (crashes + lost == 1), then
   after `reclaim_delay_us(crashes + lost)`; with crashes > max_crashes or lost > max_lost it is dead, reason "crashed"
   or "lost".
-* `keep_us` 0 (results ignored): at its end the record shrinks to a tombstone (state, digest, last settled token, no
-  result, no payload) that stays for `TOMBSTONE_US` or until tombstones exceed `TOMBSTONE_BYTES`; then it is gone.
-  Other ended records: the payload goes when done or cancelled, stays when dead; pruned `keep_us` after the end.
+* Retention. Done and cancelled records lose their payload and live `keep_us` from their end. With `keep_us` 0 (results
+  ignored) they shrink to a tombstone (state, digest, last settled token; no result) that lives `TOMBSTONE_US`, or less
+  when there are more than `TOMBSTONE_MAX` of them. Dead records keep their payload and live max(`keep_us`, a day). From
+  the instant end + life on a record is absent for every verb, push included, though `tick` may remove it later.
+  Groups live `keep_us` (at least `TOMBSTONE_US`) from their end, or from the end of their body if that is later; their
+  members' records and results live and go with them, whatever the members' own `keep_us`. Members with `keep_us` 0
+  keep no result.
 * Counts per task and generation: deliveries = failures + crashes + lost + releases + (1 if running, done, or cancelled
-  while running). Members of a like group obey all this too, with their group's envelope.
+  while running). A Failed outcome counts one failure too. Members of a like group obey all this, with their group's
+  envelope; the template's delay and expiry count from the group's opening.
+* Time of a body: its `delay_us`, `expires_in_us` count from its release.
+* A running task that was revoked without terminate finishes; if it would go back to wait instead (retry, snooze,
+  release, park, crash, loss) the count is taken and it ends cancelled, reason "revoked".
+* Grace: the store remembers the last announce or tick. When one comes more than half a lease after it (the longest
+  lease of the live sessions, else `LEASE_US`), or when the clock went back, leases are not judged for one lease from
+  then; when the clock went back, lease ends further than one lease ahead are cut to that.
+* A claim that leaves a queue empty silences its bell.
+* Taken back and left tasks go to the front so that the one with the smallest token comes first. `released`
+  settlements go to the front one by one in the order given.
+* Parked tasks that were pushed more than `PARKED_US` ago are made dead ("unknown-task") by tick.
 """
 
 from __future__ import annotations
@@ -36,9 +51,9 @@ from smallage.core.states import State
 LEASE_US = 15_000_000
 """Default lease of a session."""
 TOMBSTONE_US = 60_000_000
-TOMBSTONE_BYTES = 64 * 2**20
-GRACE_FACTOR = 1
-"""Leases are not judged for one lease after a silence of more than half a lease, or a clock that went back."""
+TOMBSTONE_MAX = 64 * 2**20 // 128
+"""Tombstones kept at most: 64 MiB of them."""
+PARKED_US = 7 * DAY_US
 MAX_PUSH = 1_000
 """Messages or rows a call; callers split larger batches."""
 MAX_CLAIM = 100
@@ -462,7 +477,8 @@ __all__ = [
     "MAX_CLAIM",
     "MAX_PUSH",
     "SCHEMES",
-    "TOMBSTONE_BYTES",
+    "PARKED_US",
+    "TOMBSTONE_MAX",
     "TOMBSTONE_US",
     "ClaimRequest",
     "Claimed",
