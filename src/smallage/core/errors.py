@@ -1,32 +1,32 @@
 """Every exception that Smallage raises.
 
-    SmallageError
-    ├── ImproperlyConfigured            a setting, option or URL that cannot work; says what to use instead
-    ├── StoreError
-    │   ├── StoreUnavailable            the store cannot be reached (also an OperationalError)
-    │   ├── StoreFull                   the store refuses new work; workers go on draining
-    │   ├── StoreRefused                the store is reachable but unfit: eviction policy, version, foreign file
-    │   └── PushConflict                the id is taken by a different task
-    ├── EncodeError                     a value that cannot travel (also a TypeError)
-    │   └── PayloadTooLarge
-    ├── DecodeError                     bytes that are not a message of ours (also a ValueError)
-    ├── TaskPredicate                   raised in a task body to say how it ends
-    │   ├── Ignore
-    │   ├── Reject
-    │   └── Retry
-    ├── TaskError
-    │   ├── NotRegistered               (also a KeyError)
-    │   ├── AlreadyRegistered
-    │   ├── QueueNotFound               (also a KeyError)
-    │   ├── TimeoutError                a result did not come in time (also the built-in TimeoutError)
-    │   ├── MaxRetriesExceededError
-    │   ├── TaskRevokedError
-    │   ├── GroupError / ChordError     members of a group failed
-    │   └── IncompleteStream
-    ├── RemoteError                     a task's exception whose class is not loaded here
-    ├── WorkerLostError                 the crash budget of a task is spent
-    ├── TimeLimitExceeded               the hard limit ended the task
-    └── (apart) SoftTimeLimitExceeded   raised inside the body, so that it can clean up
+SmallageError
+├── ImproperlyConfigured            a setting, option or URL that cannot work; says what to use instead
+├── StoreError
+│   ├── StoreUnavailable            the store cannot be reached (also an OperationalError)
+│   ├── StoreFull                   the store refuses new work; workers go on draining
+│   ├── StoreRefused                the store is reachable but unfit: eviction policy, version, foreign file
+│   └── PushConflict                the id is taken by a different task
+├── EncodeError                     a value that cannot travel (also a TypeError)
+│   └── PayloadTooLarge
+├── DecodeError                     bytes that are not a message of ours (also a ValueError)
+├── TaskPredicate                   raised in a task body to say how it ends
+│   ├── Ignore
+│   ├── Reject
+│   └── Retry
+├── TaskError
+│   ├── NotRegistered               (also a KeyError)
+│   ├── AlreadyRegistered
+│   ├── QueueNotFound               (also a KeyError)
+│   ├── TimeoutError                a result did not come in time (also the built-in TimeoutError)
+│   ├── MaxRetriesExceededError
+│   ├── TaskRevokedError
+│   ├── GroupError / ChordError     members of a group failed
+│   └── IncompleteStream
+├── RemoteError                     a task's exception whose class is not loaded here
+├── WorkerLostError                 the crash budget of a task is spent
+├── TimeLimitExceeded               the hard limit ended the task
+└── (apart) SoftTimeLimitExceeded   raised inside the body, so that it can clean up
 """
 
 from __future__ import annotations
@@ -200,5 +200,5 @@ class TimeLimitExceeded(SmallageError):
     """The hard time limit ended the task. The argument is the limit in seconds."""
 
 
-class SoftTimeLimitExceeded(Exception):  # noqa: N818 - Celery's name
+class SoftTimeLimitExceeded(Exception):
     """Raised inside a task body when its soft time limit is over, so that it can clean up."""
