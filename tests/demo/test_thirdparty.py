@@ -1,0 +1,136 @@
+"""The third party of the demonstration: its faults, its log, and its end."""
+
+import http.client
+import json
+import subprocess
+import sys
+import threading
+from urllib.parse import urlsplit
+
+import pytest
+
+from smallage.demo.fetch import TooManyRequests, TransientError, _kept, fetch
+from smallage.demo.thirdparty import GONE, fault
+
+
+class Server:
+    def __init__(self, tmp_path, *options):
+        self.log_path = tmp_path / "access.jsonl"
+        command = [sys.executable, "-m", "smallage.demo.thirdparty", "--log", str(self.log_path), *options]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        self.url = self.process.stdout.readline().strip()
+
+    def log(self):
+        return [json.loads(line) for line in self.log_path.read_text().splitlines()]
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.communicate(timeout=20)
+        return self.process.returncode
+
+
+@pytest.fixture
+def serve(tmp_path):
+    servers = []
+
+    def start(*options):
+        servers.append(Server(tmp_path, *options))
+        return servers[-1]
+
+    yield start
+    if _kept.connection is not None:
+        _kept.connection.close()
+        _kept.connection = None
+    for server in servers:
+        server.stop()
+
+
+def test_every_fiftieth_fails_the_first_time_and_a_few_are_asked_to_wait():
+    first = [fault(number, 1) for number in range(1_000)]
+    assert first.count(503) == 20
+    assert first.count(429) == 3
+    assert {fault(number, 2) for number in range(1_000)} == {200}
+
+
+def test_playlist_and_transcripts(serve):
+    server = serve("--n", "70", "--latency", "0")
+    playlist = fetch(server.url, "/playlist")
+    assert len(playlist["items"]) == 70
+    item = playlist["items"][0]
+    assert fetch(server.url, f"/transcript/{item['id']}")["title"] == item["title"]
+    with pytest.raises(ValueError, match="404"):
+        fetch(server.url, "/transcript/v9999")
+    with pytest.raises(ValueError, match="404"):
+        fetch(server.url, "/else")
+
+
+def test_503_the_first_time_then_200(serve):
+    server = serve("--n", "70", "--latency", "0")
+    with pytest.raises(TransientError, match="503"):
+        fetch(server.url, "/transcript/v0010", task="a")
+    assert fetch(server.url, "/transcript/v0010", task="a")["id"] == "v0010"
+    log = server.log()
+    assert [(line["item"], line["attempt"], line["status"], line["task"]) for line in log] == [
+        ("v0010", 1, 503, "a"),
+        ("v0010", 2, 200, "a"),
+    ]
+
+
+def test_429_says_when_to_come_back_and_means_it(serve):
+    server = serve("--n", "70", "--latency", "0")
+    with pytest.raises(TooManyRequests) as first:
+        fetch(server.url, "/transcript/v0061")
+    assert first.value.retry_after == 1.0
+    with pytest.raises(TooManyRequests):  # at once is too early
+        fetch(server.url, "/transcript/v0061")
+
+
+def test_only_get_is_answered(serve):
+    server = serve("--n", "1", "--latency", "0")
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=20)
+    connection.request("DELETE", "/playlist")
+    assert connection.getresponse().status == 405
+    connection.close()
+
+
+def test_a_client_that_hangs_up_is_in_the_log(serve):
+    server = serve("--n", "3", "--latency", "60")
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=20)
+    connection.request("GET", "/transcript/v0001", headers={"X-Pid": "77", "X-Task": "t"})
+    while fetch(server.url, "/open") != {"77": 1}:
+        pass
+    connection.close()
+    while not server.log():
+        fetch(server.url, "/open")
+    (line,) = server.log()
+    assert (line["item"], line["status"], line["pid"], line["task"]) == ("v0001", GONE, "77", "t")
+    assert fetch(server.url, "/open") == {}
+
+
+def test_fifty_at_a_time(serve):
+    server = serve("--n", "50", "--latency", "0.3")
+    answers = []
+    threads = [
+        threading.Thread(target=lambda n=n: answers.append(_status(server.url, f"/transcript/v{n:04d}")))
+        for n in range(50)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == [200] * 49 + [503]
+    assert {line["attempt"] for line in server.log()} == {1}
+
+
+def _status(url, path):
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)
+    connection.request("GET", path)
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+def test_it_ends_with_its_standard_input(serve):
+    server = serve("--n", "1", "--latency", "0")
+    assert server.stop() == 0
