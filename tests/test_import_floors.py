@@ -32,7 +32,7 @@ def test_import_loads_no_worker_no_edge_and_no_redis(tmp_path: Path) -> None:
 
 def imported_names(source: Path) -> set[str]:
     """Modules that the file names in its import statements, wherever they stand."""
-    names = set()
+    names: set[str] = set()
     for node in ast.walk(ast.parse(source.read_text())):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
