@@ -109,7 +109,7 @@ def test_a_client_that_hangs_up_is_in_the_log(serve):
 
 
 def test_fifty_at_a_time(serve):
-    server = serve("--n", "50", "--latency", "0.3")
+    server = serve("--n", "50", "--latency", "1")
     answers = []
     threads = [
         threading.Thread(target=lambda n=n: answers.append(_status(server.url, f"/transcript/v{n:04d}")))
@@ -121,6 +121,7 @@ def test_fifty_at_a_time(serve):
         thread.join()
     assert sorted(answers) == [200] * 49 + [503]
     assert {line["attempt"] for line in server.log()} == {1}
+    assert max(line["open"] for line in server.log()) == 50
 
 
 def _status(url, path):

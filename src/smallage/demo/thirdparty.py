@@ -81,6 +81,7 @@ class ThirdParty:
             "item": item,
             "attempt": attempt,
             "status": status,
+            "open": self.open.total() + 1,
             "task": headers.get("x-task", ""),
             "pid": headers.get("x-pid", ""),
         }
