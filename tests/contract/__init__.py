@@ -1,0 +1,1 @@
+"""The contract suite: what every store promises, run over all of them."""
