@@ -134,4 +134,4 @@ def test_counts_of_a_task_add_up(store: Store, worker: Session, clock: FakeClock
         worker.run(outcome)
         clock.advance(60)
     seen = view(store, 1)
-    assert (seen.failures, seen.crashes, seen.releases, seen.lost, seen.ran) == (2, 2, 1, 0, False)
+    assert (seen.failures, seen.crashes, seen.releases, seen.lost, seen.ran) == (3, 2, 1, 0, False)

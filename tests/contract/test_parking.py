@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from smallage.core.message import Done, Parked
-from smallage.stores.base import SessionInfo, Store
+from smallage.stores.base import PARKED_US, SessionInfo, Store
 from smallage.testing import FakeClock
 from tests.contract.kit import SECOND, Session, task, uid, view
 
@@ -84,6 +84,18 @@ def test_a_parked_task_is_still_the_same_task(store: Store, worker: Session) -> 
     park(store, worker, 1)
     assert store.push([task(1, name="strange")]) == ["dup"]
     assert view(store, 1).state == "parked"
+
+
+def test_nobody_knows_the_name_for_a_week(store: Store, worker: Session, clock: FakeClock) -> None:
+    park(store, worker, 1)
+    clock.advance(us=PARKED_US - 1)
+    worker.tick()
+    assert view(store, 1).state == "parked"
+    clock.advance(us=1)
+    store.tick([])
+    seen = view(store, 1)
+    assert (seen.state, seen.reason, seen.ended_us) == ("dead", "unknown-task", clock())
+    assert store.requeue([uid(1)]) == [True]
 
 
 def test_many_parked_tasks_come_back(store: Store, worker: Session) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smallage.core.message import Cancelled, Crashed, Done, Failed, Retry, Snooze
+from smallage.core.message import Cancelled, Crashed, Done, Failed, Outcome, Parked, Released, Retry, Snooze
 from smallage.stores.base import Store
 from smallage.testing import FakeClock
 from tests.contract.kit import SECOND, Session, gone, task, uid, view
@@ -149,3 +149,51 @@ def test_a_forgotten_id_is_free(store: Store, worker: Session) -> None:
     assert (second.payload, second.gen) == (b"other", 1)
     assert second.tok > first.tok
     assert worker.settle(first, Done(b"old")) == "stale"
+
+
+def test_a_revoked_running_task_ends_instead_of_waiting_again(store: Store, worker: Session, clock: FakeClock) -> None:
+    outcomes: list[Outcome] = [Retry(), Snooze(SECOND), Released(), Parked(), Crashed()]
+    store.push([task(n) for n in range(len(outcomes))])
+    for n, outcome in enumerate(outcomes):
+        claim = worker.one()
+        assert store.revoke([claim.id]) == ["running"]
+        assert worker.settle(claim, outcome) == "ok"
+        seen = view(store, n)
+        assert (seen.state, seen.reason, seen.ran) == ("cancelled", "revoked", False)
+        assert seen.failures + seen.releases + seen.crashes == 1
+    clock.advance(60)
+    assert worker.claim() == []
+
+
+def test_a_revoked_running_task_is_not_taken_back_to_wait(store: Store, worker: Session) -> None:
+    store.push([task(1), task(2)])
+    worker.claim(2)
+    store.revoke([uid(1)])
+    assert sorted(store.tick([], ["s1"]).taken_back) == [uid(1), uid(2)]
+    assert [(view(store, n).state, view(store, n).lost) for n in (1, 2)] == [("cancelled", 1), ("ready", 1)]
+
+
+def test_a_revoked_running_task_is_not_released_by_leaving(store: Store, worker: Session) -> None:
+    store.push([task(1)])
+    worker.one()
+    store.revoke([uid(1)])
+    assert store.leave("s1") == [uid(1)]
+    assert (view(store, 1).state, view(store, 1).releases) == ("cancelled", 1)
+
+
+def test_terminate_after_a_mere_revoke(store: Store, worker: Session) -> None:
+    store.push([task(1)])
+    worker.one()
+    assert store.revoke([uid(1)]) == ["running"]
+    assert store.revoke([uid(1)], terminate=True) == ["cancelled"]
+    assert (view(store, 1).reason, view(store, 1).ran) == ("terminated", True)
+
+
+def test_a_requeued_task_forgets_an_old_revoke(store: Store, worker: Session) -> None:
+    store.push([task(1)])
+    claim = worker.one()
+    store.revoke([uid(1)])
+    worker.settle(claim, Failed(b"no"))
+    assert store.requeue([uid(1)]) == [True]
+    worker.run(Retry())
+    assert view(store, 1).state == "ready"

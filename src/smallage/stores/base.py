@@ -24,7 +24,7 @@ Rules that all stores share:
 * Counts per task and generation: deliveries = failures + crashes + lost + releases + (1 if running, done, or cancelled
   while running). A Failed outcome counts one failure too. Members of a like group obey all this, with their group's
   envelope; the template's delay and expiry count from the group's opening.
-* Time of a body: its `delay_us`, `expires_in_us` count from its release.
+* Time of a body: its `delay_us`, `expires_in_us` count from its release; while it waits it has neither instant.
 * A running task that was revoked without terminate finishes; if it would go back to wait instead (retry, snooze,
   release, park, crash, loss) the count is taken and it ends cancelled, reason "revoked".
 * Grace: the store remembers the last announce or tick. When one comes more than half a lease after it (the longest
@@ -307,12 +307,14 @@ class Store(Protocol):
     # -- in ---------------------------------------------------------------------------------------------------------
     def push(self, messages: Sequence[Message]) -> list[PushVerdict]:
         """Accept new tasks, all or none; per task ok, dup (same id, same digest), conflict (other digest) or full. With
-        any conflict or full nothing is written. At most `MAX_PUSH` messages. Rings the bells of their queues.
+        any conflict or full nothing is written. The id of a like member is a conflict. The same task twice in a batch
+        is ok, then dup. At most `MAX_PUSH` messages. Rings the bells of their queues.
         Raises StoreFull when there is no memory or disk for it."""
 
     def group_push(self, batch: GroupBatch) -> PushVerdict:
         """Open, fill or seal a group. dup: these places (or this seal) were there before. conflict: another template, a
-        gap in the offsets, an addition after the seal. An empty sealed group ends at once."""
+        gap in the offsets, an addition after the seal, a member whose id is taken by a task that is not this member.
+        An empty sealed group ends at once."""
 
     # -- work -------------------------------------------------------------------------------------------------------
     def claim(self, session: str, request: ClaimRequest) -> Claimed:

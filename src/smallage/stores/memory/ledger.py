@@ -306,7 +306,9 @@ class Ledger:
         elif record.tombstone:
             self.tombstones.append(record.id)
             while len(self.tombstones) > TOMBSTONE_MAX:
-                self.remove(self.tombstones.popleft())
+                oldest = self.records.get(self.tombstones.popleft())
+                if oldest is not None and oldest.tombstone:
+                    self.remove(oldest.id)
 
     def count(self, group: Group, record: Record, now: int) -> None:
         """Count an ended member; a like one that did not fail gives up its record."""
@@ -379,7 +381,7 @@ class Ledger:
     def verdict(self, message: Message, now: int) -> str:
         """ok, dup or conflict for pushing this message now."""
         record = self.find_record(message.id, now)
-        if record is not None:
+        if record is not None and not record.like:
             return "dup" if record.digest == digest(message) else "conflict"
         return "conflict" if self.rowed(message.id, now) else "ok"
 
@@ -432,7 +434,7 @@ class Ledger:
             body.ended_us = 0
         else:
             self.unplace(body)
-        body.state, body.due_us = "waiting", None
+        body.state, body.due_us, body.expires_us = "waiting", None, None
 
     def prune(self, now: int) -> None:
         """Remove what has outlived its retention; give up on names nobody knows."""
@@ -440,12 +442,18 @@ class Ledger:
             self.remove(record.id)
             self.counters["pruned"] += 1
         for group in [g for g in self.groups.values() if g.gone(now)]:
-            for record in self.members(group):
-                self.remove(record.id)
-                self.counters["pruned"] += 1
-            del self.groups[group.id]
+            self.counters["pruned"] += self.remove_group(group.id)
         while self.tombstones and self.tombstones[0] not in self.records:
             self.tombstones.popleft()
+
+    def remove_group(self, group_id: str) -> int:
+        """Remove a group, if it is there, and its members' records; returns how many records."""
+        group = self.groups.get(group_id)
+        gone = list(self.members(group)) if group else []
+        for record in gone:
+            self.remove(record.id)
+        self.groups.pop(group_id, None)
+        return len(gone)
 
     def members(self, group: Group) -> Iterator[Record]:
         """The members that have records."""

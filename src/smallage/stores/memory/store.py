@@ -125,10 +125,13 @@ class MemoryStore:
             added = len(batch.rows) + len(batch.members)
             dup_places = added == 0 or batch.offset + added <= old.total
             dup_seal = not batch.seal or (old.sealed and (batch.body is None or batch.body.id == old.body))
-            if self._batch_conflicts(batch, old, dup_places, dup_seal) or "conflict" in self._verdicts(messages, now):
+            taken = "conflict" in self._verdicts(messages, now)
+            if taken or self._batch_conflicts(batch, old, dup_places, dup_seal, now):
                 return "conflict"
             if dup_places and dup_seal and group is not None:
                 return "dup"
+            if group is None:
+                books.remove_group(batch.id)
             books.groups[batch.id] = old
             if not dup_places:
                 self._fill(old, batch, now)
@@ -138,17 +141,23 @@ class MemoryStore:
             books.finish_if_ended(old, now)
             return "ok"
 
-    @staticmethod
-    def _batch_conflicts(batch: GroupBatch, old: Group, dup_places: bool, dup_seal: bool) -> bool:
+    def _batch_conflicts(self, batch: GroupBatch, old: Group, dup_places: bool, dup_seal: bool, now: int) -> bool:
         if batch.template is not None and old.digest is not None and _template_digest(batch.template) != old.digest:
             return True
         if batch.rows and (old.unlike or (batch.template is None and old.template is None)):
             return True
         if batch.members and (batch.rows or old.rows):
             return True
+        if any(self._foreign(message, now) for message in batch.members):
+            return True
         if not dup_places and (old.sealed or batch.offset != old.total):
             return True
         return old.sealed and not dup_seal
+
+    def _foreign(self, member: Message, now: int) -> bool:
+        """A task of this id is there and is no such member of the group: it would never be counted."""
+        record = self._books.find_record(member.id, now)
+        return record is not None and (record.group, record.index) != (member.group, member.index)
 
     def _fill(self, group: Group, batch: GroupBatch, now: int) -> None:
         books = self._books
@@ -178,7 +187,8 @@ class MemoryStore:
         if batch.body is not None:
             group.body = batch.body.id
             if self._books.verdict(batch.body, now) == "ok":
-                self._books.insert(batch.body, now, "waiting").body_of = group.id
+                body = self._books.insert(batch.body, now, "waiting")
+                body.body_of, body.expires_us = group.id, None
 
     # -- work -------------------------------------------------------------------------------------------------------
     def claim(self, session: str, request: ClaimRequest) -> Claimed:
@@ -282,7 +292,8 @@ class MemoryStore:
     def progress(self, claim: Claim, note: bytes) -> SettleVerdict:
         with self._act() as (books, now):
             record = books.find_record(claim.id, now)
-            if record is None or record.state != "running" or (record.gen, record.tok) != (claim.gen, claim.tok):
+            current = (claim.gen, claim.tok, claim.nonce)
+            if record is None or record.state != "running" or (record.gen, record.tok, record.nonce) != current:
                 books.counters["stale"] += 1
                 return "stale"
             record.progress = note
@@ -525,9 +536,7 @@ class MemoryStore:
         books = self._books
         group = books.find_group(task_id, now)
         if group is not None and group.ended_us:
-            for member in list(books.members(group)):
-                books.remove(member.id)
-            del books.groups[task_id]
+            books.remove_group(task_id)
             return True
         record = books.find_record(task_id, now)
         if record is not None and record.state in TERMINAL and record.group is None:
