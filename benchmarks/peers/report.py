@@ -1,9 +1,16 @@
-"""Turn the JSON of run.py into markdown tables: report.py bench.json > bench.md"""
+"""Turn the JSON of run.py into markdown tables: report.py bench.json [more.json …] > bench.md"""
 
 import json
 import sys
 
-d = json.load(open(sys.argv[1]))
+import targets
+
+d = {"systems": {}}
+for path in sys.argv[1:]:
+    part = json.load(open(path))
+    for system, rows in part.pop("systems").items():
+        d["systems"].setdefault(system, {}).update(rows)
+    d.update(part)
 
 
 def num(v, digits=None):
@@ -72,6 +79,7 @@ section(
     "enqueue",
     "a. enqueue, one producer process",
     [
+        ("push", col("push")),
         ("single, tasks/s", col("single_per_s")),
         ("call p50 µs", col("call_p50_us", 0)),
         ("call p99 µs", col("call_p99_us", 0)),
@@ -82,14 +90,35 @@ section(
     "noop",
     "b. noop drain of a prefilled queue",
     [
-        ("tasks/s", col("per_s")),
+        ("push", col("push")),
+        ("tasks/s to the last start", col("per_s")),
+        ("tasks/s to the last result read by another process", col("drained_per_s")),
         ("with start-up, tasks/s", lambda r: num(r["incl_startup_per_s"]["median"])),
         ("worker CPU µs/task", lambda r: num(r["worker_cpu_us_per_task"] and r["worker_cpu_us_per_task"]["median"], 0)),
         ("Redis CPU µs/task", lambda r: num(r["redis_cpu_us_per_task"] and r["redis_cpu_us_per_task"]["median"], 0)),
         ("Redis commands/task", lambda r: num(r["redis_commands_per_task"]["median"])),
+        ("reads by Redis/task", lambda r: num((r.get("redis_reads_per_task") or {}).get("median"))),
         ("other CPU, cores", lambda r: num((r.get("other_processes_cpu") or {}).get("median"), 2)),
         ("N", col("n")),
         ("duplicates", col("duplicates")),
+    ],
+)
+section(
+    "redis_time",
+    "b. Redis's own time for a task, while workers claim and settle",
+    [
+        ("µs a task", col("redis_us_per_task")),
+        ("of which, µs", lambda r: ", ".join(f"{k} {v}" for k, v in r["by_command_us"].items())),
+    ],
+)
+section(
+    "bare",
+    "a. single calls beside the store's bare operation (RPUSH; durable SQLite insert)",
+    [
+        ("call p50 µs", col("call_p50_us", 0)),
+        ("bare p50 µs", col("bare_p50_us", 0)),
+        ("ratio", col("ratio", 2)),
+        ("disk", col("disk")),
     ],
 )
 for key, title in (
@@ -121,6 +150,7 @@ section(
     "memory",
     "e. Redis memory",
     [
+        ("push", col("push")),
         ("bytes per queued task", col("bytes_per_queued_task", 0)),
         ("queued N", col("n")),
         ("bytes per finished task with result", col("bytes_per_finished_task", 0)),
@@ -132,7 +162,9 @@ section(
     "f. idle worker over 20 s",
     [
         ("CPU s", col("cpu_s", 2)),
+        ("store round trips/s", col("round_trips_per_s")),
         ("Redis commands/s", col("redis_commands_per_s")),
+        ("Redis CPU ms/s, above its own", col("redis_cpu_ms_per_s", 2)),
         ("processes", col("processes")),
         ("RSS MiB", col("rss_mib")),
         ("PSS MiB", col("pss_mib")),
@@ -169,3 +201,4 @@ section(
     "mixed: two worker processes and one producer at full speed, 20 s",
     [("enqueued/s", col("sent_per_s")), ("done/s", col("done_per_s")), ("backlog at end", col("backlog", 0))],
 )
+table("Targets", ["figure", "Smallage", "best peer", "target", "met"], list(targets.lines(d)))

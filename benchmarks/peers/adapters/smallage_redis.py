@@ -9,7 +9,10 @@ HAS_RESULTS = HAS_CHORD = True
 N = {"noop": 60000, "enqueue": 10000}
 _T = dict(pool="threads", c=8)
 CONFIGS = {
-    "enqueue": {"independent tasks": dict(results=1), "one group": dict(results=1, group=1, n_bulk=100_000)},
+    "enqueue": {
+        "independent tasks": dict(results=1, n_bulk=50_000),
+        "one group": dict(results=1, group=1, n_bulk=100_000),
+    },
     "noop": {
         "1 process x 8 threads": dict(_T, results=0),
         "1 process x 8 threads, results": dict(_T, results=1),
