@@ -161,7 +161,7 @@ section(
     "idle",
     "f. idle worker over 20 s",
     [
-        ("CPU s", col("cpu_s", 2)),
+        ("CPU s in 20 s", col("cpu_s", 3)),
         ("store round trips/s", col("round_trips_per_s")),
         ("Redis commands/s", col("redis_commands_per_s")),
         ("Redis CPU ms/s, above its own", col("redis_cpu_ms_per_s", 2)),

@@ -188,8 +188,8 @@ def io_real(make, a, o, reps):
     return _fanout(make, o, 1, 1000, 1.5, 30.0)
 
 
-def latency(make, a, o, reps, n=500):
-    s = make(o)
+def latency(make, a, o, reps):
+    s, n = make(o), o.get("n_latency", 500)
     s.start()
     try:
         s.warm()
@@ -227,8 +227,8 @@ def memory(make, a, o, reps, n=50_000):
     return out
 
 
-def idle(make, a, o, reps, seconds=20):
-    s = make(o)
+def idle(make, a, o, reps):
+    s, seconds = make(o), o.get("seconds", 20)
     t0, u0 = time.monotonic(), s.redis.usage()
     time.sleep(seconds / 2)
     alone = (s.redis.usage()["cpu_s"] - u0["cpu_s"]) / (time.monotonic() - t0)  # what the server spends on itself
@@ -237,16 +237,16 @@ def idle(make, a, o, reps, seconds=20):
         s.warm()
         time.sleep(2)
         pids = s.pids()
-        c0, u0, t0 = lib.cpu_seconds(pids), s.redis.usage(), time.monotonic()
+        c0, u0, t0 = lib.thread_seconds(pids), s.redis.usage(), time.monotonic()
         time.sleep(seconds)
-        c1, u1, t1 = lib.cpu_seconds(pids), s.redis.usage(), time.monotonic()
+        c1, u1, t1 = lib.thread_seconds(pids), s.redis.usage(), time.monotonic()
         rss, pss = lib.memory_mib(pids)
     finally:
         s.stop()
     on_redis = a.BACKEND == "redis"
     return {
         "seconds": seconds,
-        "cpu_s": c1 - c0,
+        "cpu_s": (c1 - c0) / seconds * 20,
         "processes": len(pids),
         "rss_mib": rss,
         "pss_mib": pss,
@@ -383,8 +383,8 @@ def chord(make, a, o, reps, n=1000):
     }
 
 
-def mixed(make, a, o, reps, seconds=20):
-    s = make(o)
+def mixed(make, a, o, reps):
+    s, seconds = make(o), o.get("seconds", 20)
     s.start()
     try:
         s.warm(4)
