@@ -27,17 +27,20 @@ GONE = 0
 RETRY_AFTER = 1
 """Seconds that a 429 asks for."""
 
+TOO_MANY = frozenset({61, 161, 261, 361})
+"""Items that are answered with 429 the first time."""
+
 REASONS = {200: "OK", 404: "Not Found", 405: "Method Not Allowed", 429: "Too Many Requests", 503: "Unavailable"}
 
 
 def fault(number: int, attempt: int) -> int:
     """Status for the `attempt`-th request (from 1) of item `number` (from 0): every 50th item fails the first time
-    with 503, and one in 333 with 429."""
+    with 503, and a few with 429."""
     if attempt > 1:
         return 200
     if number % 50 == 10:
         return 503
-    return 429 if number % 333 == 61 else 200
+    return 429 if number in TOO_MANY else 200
 
 
 class ThirdParty:
