@@ -1,0 +1,76 @@
+"""What runs in a slot: `smallage.run` bound to one app, and the ends that the worker itself gives to a task."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from smallage import run
+from smallage.core.codec import encode_error
+from smallage.core.errors import SoftTimeLimitExceeded
+from smallage.core.message import Failed, Parked
+from smallage.request import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from smallage.core.message import Claim, Outcome
+    from smallage.worker.slot import Slot
+    from smallage.worker.tasklog import TaskLog
+
+logger = logging.getLogger("smallage.worker")
+
+INTERRUPTS = (SoftTimeLimitExceeded, run.HardTimeout, run.Terminated)
+"""What is raised in a body from outside."""
+
+
+class Body:
+    """Runs claims of one app. One per child; shared by its pools."""
+
+    def __init__(self, app: Any, context: run.WorkerContext, log: TaskLog) -> None:
+        self.app, self.context, self._log = app, context, log
+
+    def is_async(self, claim: Claim) -> bool | None:
+        """Whether the task is a coroutine function; None if nobody here knows its name."""
+        return run.is_async(self.app, claim)
+
+    def limits(self, claim: Claim) -> tuple[float | None, float | None]:
+        """(soft, hard) seconds."""
+        return run.limits(self.app, claim)
+
+    def run(self, claim: Claim, slot: Slot) -> Outcome:
+        """Run the body in this thread, a coroutine in the slot's own event loop."""
+        kind = run.is_async(self.app, claim)
+        if kind is False:
+            return run.execute(self.app, claim, self.context)
+        if kind is None:
+            return self.unknown(claim)
+        if slot.runner is None:
+            slot.runner = _new_runner()
+        outcome: Outcome = slot.runner.run(run.aexecute(self.app, claim, self.context))
+        return outcome
+
+    def arun(self, claim: Claim) -> Coroutine[Any, Any, Outcome]:
+        """The coroutine that runs the body."""
+        return run.aexecute(self.app, claim, self.context)
+
+    def unknown(self, claim: Claim) -> Outcome:
+        """Nobody here knows the task's name."""
+        self._log.unknown(claim)
+        return Parked()
+
+    def ended(self, claim: Claim, error: BaseException) -> Outcome:
+        """How a task ends whose body was left behind, or in which `error` was raised too late to be seen by it."""
+        task = self.app.tasks[claim.name]
+        try:
+            args, kwargs, extras = run._arguments(claim)
+        except Exception as problem:
+            return Failed(encode_error(problem), reason="undecodable")
+        request = Request(self.app, task, claim, args, kwargs, extras, self.context.hostname)
+        return run._raised(request, error, self.context)
+
+
+def _new_runner() -> Any:
+    import asyncio
+
+    return asyncio.Runner()

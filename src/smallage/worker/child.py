@@ -1,0 +1,307 @@
+"""One worker process: a session, an engine, a pool, and the line to the supervisor. This is where user code runs."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+import threading
+import traceback
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import msgspec
+
+from smallage.core.errors import ImproperlyConfigured, StoreError, StoreRefused, StoreUnavailable
+from smallage.run import HardTimeout, Terminated
+from smallage.stores.base import Host, SessionInfo
+from smallage.worker import settle_in
+from smallage.worker.board import Board, Farewell
+from smallage.worker.body import Body
+from smallage.worker.context import Context
+from smallage.worker.desk import Desk
+from smallage.worker.discover import find_app
+from smallage.worker.fetch import Engine
+from smallage.worker.finish import GivenUp, Patience
+from smallage.worker.limits import Limits
+from smallage.worker.line import Line, Word
+from smallage.worker.logs import configure
+from smallage.worker.options import PoolName, WorkerOptions
+from smallage.worker.plan import Plan, plan_for
+from smallage.worker.pools import make_pool
+from smallage.worker.slot import Slot
+from smallage.worker.tasklog import TaskLog
+
+if TYPE_CHECKING:
+    from smallage.core.message import Claim
+    from smallage.worker.pools.base import Pool
+
+logger = logging.getLogger("smallage.worker")
+
+RESHAPE = "reshape"
+"""A refusal that means: start me again as the plan says."""
+USAGE, UNREACHABLE, BROKEN = 2, 3, 70
+"""Exit codes: wrong usage, no store; and of a child that met a fault of ours."""
+
+
+class Start(msgspec.Struct, frozen=True, kw_only=True):
+    """What the supervisor tells a new child."""
+
+    options: WorkerOptions
+    number: int
+    session: str
+    inbox: str
+    host: Host
+    slots: int
+    """Size of the board."""
+    pool: PoolName | None = None
+    """The pool that this process was started for; None: the app decides, and a pool that must be spawned is answered
+    with a `hello` alone."""
+
+
+def main(start: Start, line: Line, board: Board) -> NoReturn:
+    """The life of a child process; never returns."""
+    code = BROKEN
+    try:
+        settle_in.leave_signals_to_the_supervisor()
+        settle_in.dump_stacks_on_usr1()
+        configure(start.options.log_level, start.options.log_format, f"Child-{start.number + 1}")
+        code = _live(start, line, board)
+    except BaseException:
+        traceback.print_exc()
+    _flush()
+    os._exit(code)
+
+
+def _live(start: Start, line: Line, board: Board) -> int:
+    loaded = _load(start, line, board)
+    if loaded is None:
+        return 0
+    app, plan = loaded
+    hello = Word("hello", data=plan.told())
+    if (plan.spawned and start.pool != plan.pool) or plan.slots > start.slots:
+        line.say(hello)
+        _refuse(line, board, 0, RESHAPE)
+        return 0
+    child = open_store(app, plan, start, line, board, hello)
+    if child is not None:
+        child.run()
+    return 0
+
+
+def _load(start: Start, line: Line, board: Board) -> tuple[Any, Plan] | None:
+    """The app with its modules imported and the plan, or None after having said why not."""
+    options = start.options
+    try:
+        app = find_app(options.app, options.workdir)
+        for module in (*app.conf.imports, *app.conf.include):
+            importlib.import_module(module)
+        if options.time_limit:
+            app.conf.task_time_limit = options.time_limit
+        if options.soft_time_limit:
+            app.conf.task_soft_time_limit = options.soft_time_limit
+        return app, plan_for(app, options, start.pool)
+    except ImproperlyConfigured as error:
+        _refuse(line, board, USAGE, str(error))
+    except BaseException as error:  # SystemExit in a module too
+        traceback.print_exc()
+        _refuse(line, board, USAGE, f"The app's modules cannot be imported: {type(error).__name__}: {error}")
+    return None
+
+
+def _refuse(line: Line, board: Board, code: int, text: str) -> None:
+    board.farewell = Farewell.REFUSED
+    line.say(Word("refused", code=code, text=text))
+
+
+def _flush() -> None:
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            pass
+
+
+def open_store(app: Any, plan: Plan, start: Start, line: Line, board: Board, hello: Word) -> Child | None:
+    """The child with its store open and its session announced, or None after having said why not."""
+    try:
+        _ = app.store  # opened and set up, so that the supervisor finds it ready
+        line.say(hello)
+        child = Child(app, plan, start, line, board)
+        child.store.announce(start.session, child.info())
+        return child
+    except StoreUnavailable as error:
+        _refuse(line, board, UNREACHABLE, f"The store cannot be reached: {error}")
+    except StoreRefused as error:
+        _refuse(line, board, UNREACHABLE, str(error))
+    except StoreError as error:
+        _refuse(line, board, UNREACHABLE, f"The store cannot be used: {error}")
+    except ImproperlyConfigured as error:
+        _refuse(line, board, USAGE, str(error))
+    return None
+
+
+class Child:
+    """The services of one worker process, in the order of the list that `run` is."""
+
+    def __init__(self, app: Any, plan: Plan, start: Start, line: Line, board: Board) -> None:
+        self.app, self.plan, self.start, self.line, self.board = app, plan, start, line, board
+        self.store = app.store
+        self.log = TaskLog()
+        self.desk = Desk()
+        self.limits = Limits(board, self._stuck)
+        self.context = Context(plan.node, self.store, lambda: self.engine.session)
+        self.body = Body(app, self.context, self.log)
+        slots = [Slot(index) for index in range(plan.slots)]
+        self.pool: Pool = make_pool(plan.pool, slots, self.desk, board, self.body, self.limits)
+        self.limits.pool = self.pool
+        self.engine = Engine(
+            self.store,
+            start.session,
+            plan.queues,
+            self.desk,
+            self.pool,
+            board,
+            self.log,
+            places=plan.places,
+            prefetch_bound=plan.prefetch_bound,
+            max_tasks=plan.max_tasks,
+            spent=memory_spent(plan.max_memory) if plan.max_memory else None,
+            burst=start.options.burst,
+            on_recycle=self._recycling,
+        )
+
+    def info(self) -> SessionInfo:
+        """What this session announces."""
+        return SessionInfo(
+            host=self.start.host,
+            inbox=self.start.inbox,
+            node=self.plan.node,
+            pool=self.plan.pool,
+            concurrency=self.plan.places,
+            queues=self.plan.queues,
+            names=tuple(sorted(self.app.tasks)),
+            lease_us=self.plan.lease_us,
+        )
+
+    def run(self) -> None:
+        """Work until told to stop. The engine's thread ends the process, for the main thread may be held by a body."""
+        from smallage import signals
+
+        signals.worker_process_init.send(sender=None)
+        self.board.seen = monotonic()
+        self.pool.start()
+        threading.Thread(target=self._listen, name="smallage-line", daemon=True).start()
+        threading.Thread(target=self._engine, name="smallage-engine", daemon=True).start()
+        self.line.say(Word("announced", session=self.start.session))
+        self.pool.run()
+        threading.Event().wait()  # the engine ends us
+
+    def _engine(self) -> None:
+        code = BROKEN
+        try:
+            self.engine.run()
+            self.board.farewell = self.engine.farewell
+            code = 0
+            self._say_goodbye()
+        except BaseException:
+            logger.exception("The engine of this worker failed; its tasks go back to the queue")
+        _flush()
+        os._exit(code)
+
+    def _say_goodbye(self) -> None:
+        from smallage import signals
+
+        signals.worker_process_shutdown.send(sender=None, pid=os.getpid(), exitcode=0)
+        self.store.close()
+
+    def _recycling(self) -> None:
+        try:
+            self.line.say(Word("recycling"))
+        except OSError:  # the supervisor has died, and so shall we
+            pass
+
+    # -- orders -------------------------------------------------------------------------------------------------------
+    def _listen(self) -> None:
+        """Do what the supervisor says; when it is gone, so are we."""
+        while True:
+            words = self.line.hear(wait=True)
+            if words is None:
+                os._exit(1)
+            for word in words:
+                try:
+                    self._obey(word)
+                except Exception:
+                    logger.exception("The order '%s' could not be followed", word.kind)
+
+    def _obey(self, word: Word) -> None:
+        match word.kind:
+            case "drain":
+                self.engine.stop(Farewell.DRAINED, word.seconds)
+            case "recycle":
+                self.engine.stop(Farewell.RECYCLED)
+            case "cancel":
+                self._cancel(word.id, word.tok)
+            case "lost":
+                self._lost(word.session)
+            case "frozen":
+                self.engine.drop_backlog()
+                self.line.say(Word("thawed"))
+
+    def _cancel(self, task_id: str, tok: int) -> None:
+        for slot in self.pool.slots:
+            claim = slot.claim
+            if claim is not None and claim.id == task_id and tok in (0, claim.tok):
+                logger.warning("Terminating %s[%s]", claim.name, claim.id)
+                self.limits.send(slot, claim, Terminated)
+                return
+        self.engine.drop(task_id, tok)
+
+    def _lost(self, session: str) -> None:
+        """The store took our work back while we were away: stop what runs, go on as a new session."""
+        logger.error("The lease was lost: tasks of this worker run elsewhere now, so they are cancelled here")
+        for slot in self.pool.slots:
+            if (claim := slot.claim) is not None:
+                self.limits.send(slot, claim, Terminated)
+        patience = Patience(self.desk.wake, lambda: self.engine.farewell != Farewell.NONE)
+        try:
+            patience.call("announce", lambda: self.store.announce(session, self.info()))
+        except GivenUp:
+            return
+        self.engine.rename(session)
+        self.line.say(Word("announced", session=session))
+
+    def _stuck(self, slot: Slot, claim: Claim) -> None:
+        """A body goes on beyond its hard limit: it ends as timed out, and this process is replaced."""
+        outcome = self.body.ended(claim, HardTimeout())
+        self._recycling()
+        self.engine.expel(claim, outcome, at_once=self.pool.stoppable)
+
+
+def memory_spent(kib: int) -> Any:
+    """A function that says whether this process has grown beyond `kib`; it looks at most every 20 ms."""
+    limit = kib * 1024
+    page = os.sysconf("SC_PAGE_SIZE")
+    looked = 0.0
+
+    def spent() -> bool:
+        nonlocal looked
+        now = monotonic()
+        if now - looked < 0.02:
+            return False
+        looked = now
+        return _resident(page) > limit
+
+    return spent
+
+
+def _resident(page: int) -> int:
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * page
+    except OSError:  # macOS tells only the peak
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,0 +1,125 @@
+"""Finding the app: `mod:obj`, `mod:factory()`, `mod`, a file, or the `tasks.py` or `app.py` that lies here."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from smallage.core.errors import ImproperlyConfigured
+
+_LOOKED_FOR = ("tasks", "app")
+_ATTRIBUTES = ("app", "celery")
+
+
+class AppNotFound(ImproperlyConfigured):
+    """No app where it was said to be; the text says how to name it."""
+
+
+def find_app(where: str = "", workdir: str = "") -> Any:
+    """The app at `where` ("": look for it). The working directory is put on the module path.
+
+    Raises AppNotFound; an error inside the user's module passes through unchanged.
+    """
+    if workdir:
+        os.chdir(workdir)
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    where = where or os.environ.get("SMALLAGE_APP", "") or os.environ.get("APP", "")
+    if not where:
+        where = _look_around()
+    place, _, attribute = where.partition(":")
+    module = _load(place)
+    if not attribute:
+        return _app_in(module)
+    return _attribute(module, attribute)
+
+
+def _look_around() -> str:
+    for name in _LOOKED_FOR:
+        if Path(f"{name}.py").is_file() or Path(name, "__init__.py").is_file():
+            return name
+    raise AppNotFound(
+        "No app was named and there is neither a tasks.py nor an app.py here. "
+        "Name it: smallage worker module:app (or -A module)."
+    )
+
+
+def _load(place: str) -> ModuleType:
+    if place.endswith(".py") or os.sep in place:
+        place = _module_of_file(Path(place))
+    try:
+        return importlib.import_module(place)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (place == error.name or place.startswith(error.name + ".")):
+            raise AppNotFound(
+                f"There is no module '{place}' here. Looked in the working directory and on the module path."
+            ) from None
+        raise
+
+
+def _module_of_file(path: Path) -> str:
+    """The dotted name of a file, so that its tasks are named as where they are imported; its root goes on the path."""
+    path = path.resolve()
+    if path.is_dir():
+        path /= "__init__.py"
+    if not path.is_file():
+        raise AppNotFound(f"There is no file {path.name} in {path.parent}.")
+    parts = [] if path.name == "__init__.py" else [path.stem]
+    folder = path.parent
+    while (folder / "__init__.py").is_file():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    return ".".join(parts)
+
+
+def _attribute(module: ModuleType, attribute: str) -> Any:
+    called = attribute.endswith("()")
+    found: Any = module
+    for part in attribute.removesuffix("()").split("."):
+        if not hasattr(found, part):
+            raise AppNotFound(f"Module '{module.__name__}' has no '{attribute}'.{_hint(module)}")
+        found = getattr(found, part)
+    if called:
+        found = found()
+    if isinstance(found, ModuleType):
+        return _app_in(found)
+    if not _is_app(found):
+        kind = type(found).__name__
+        raise AppNotFound(f"'{module.__name__}:{attribute}' is not an app but a {kind}.{_hint(module)}")
+    return found
+
+
+def _app_in(module: ModuleType) -> Any:
+    """The app of a module: its `app` or `celery`, the same in its submodule `celery`, else the first app in it."""
+    for name in _ATTRIBUTES:
+        found = getattr(module, name, None)
+        if _is_app(found):
+            return found
+        if isinstance(found, ModuleType) and found.__name__.startswith(module.__name__ + "."):
+            return _app_in(found)
+    if hasattr(module, "__path__") and importlib.util.find_spec(f"{module.__name__}.celery") is not None:
+        return _app_in(importlib.import_module(f"{module.__name__}.celery"))
+    for name, value in vars(module).items():
+        if not name.startswith("_") and _is_app(value):
+            return value
+    raise AppNotFound(f"There is no app in module '{module.__name__}'. Name it: {module.__name__}:the_app.")
+
+
+def _is_app(value: object) -> bool:
+    """An app of ours, wherever its class is spelled; a class or a module is not."""
+    if isinstance(value, (type, ModuleType)) or value is None:
+        return False
+    return any(kind.__module__ == "smallage.app" for kind in type(value).__mro__)
+
+
+def _hint(module: ModuleType) -> str:
+    names = [name for name, value in vars(module).items() if _is_app(value)]
+    return f" Apps there: {', '.join(names)}." if names else " There is no app in it."

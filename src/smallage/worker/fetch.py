@@ -1,0 +1,344 @@
+"""The engine of a child: settle what ended, claim what there is room for, hand it out. The only hot loop.
+
+One thread, one round trip at a time. While it is in flight, ended tasks gather for the next; when nothing is in flight
+an outcome is sent at once. So an idle worker answers without delay and a busy one settles a hundred tasks in one go.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import random
+from collections import deque
+from collections.abc import Callable
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from smallage.core.message import Claim, Outcome, Released, Settlement
+from smallage.core.moments import mark
+from smallage.stores.base import MAX_CLAIM, Claimed, ClaimRequest
+from smallage.worker import pace
+from smallage.worker.bells import Bells
+from smallage.worker.board import Board, Farewell
+from smallage.worker.desk import Desk
+from smallage.worker.finish import GivenUp, Patience, settle
+from smallage.worker.slot import abandon
+
+if TYPE_CHECKING:
+    from smallage.stores.base import Store
+    from smallage.worker.pools.base import Pool
+    from smallage.worker.tasklog import TaskLog
+
+logger = logging.getLogger("smallage.worker")
+
+LOOK_AGAIN = 30.0
+"""Seconds after which an idle engine claims without a bell."""
+REST = 5.0
+"""Longest sleep, so that the supervisor sees the engine come round."""
+SOLITARY = 2
+"""Crashes after which a task runs alone in its child."""
+BATCH = 200
+"""Outcomes settled in one go, at most."""
+
+
+class Engine:
+    """See the module's text. `run` is the thread's body; everything else may be called from other threads."""
+
+    def __init__(
+        self,
+        store: Store,
+        session: str,
+        queues: tuple[str, ...],
+        desk: Desk,
+        pool: Pool,
+        board: Board,
+        log: TaskLog,
+        *,
+        places: int,
+        prefetch_bound: int | None = None,
+        max_tasks: int | None = None,
+        spent: Callable[[], bool] | None = None,
+        burst: bool = False,
+        on_recycle: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.session = session
+        self.farewell = Farewell.NONE
+        self._store, self._queues, self._desk, self._pool, self._board = store, queues, desk, pool, board
+        self._log = log
+        self._pace = pace.Pace(places, prefetch_bound)
+        self._places = places
+        self._left = math.inf if max_tasks is None else max_tasks
+        self._spent = spent
+        self._burst = burst
+        self._on_recycle = on_recycle
+        self._patience = Patience(desk.wake, self._out_of_time)
+        self._bells = Bells(store, lambda: self.session, queues, self.ring)
+        self._random = random.Random(os.urandom(16))
+        self._in_hand = 0
+        self._solitary: deque[Claim] = deque()
+        """Claims that crashed their child before: each runs when nothing else does."""
+        self._alone: Claim | None = None
+        self._hungry = True
+        self._claimed_at = self._due_at = -math.inf
+        self._head: Claim | None = None
+        self._head_since = 0.0
+        self._stop_at: float | None = None
+        self._why = Farewell.NONE
+
+    # -- from other threads -------------------------------------------------------------------------------------------
+    def ring(self) -> None:
+        """There may be work in the queues."""
+        self._hungry = True
+        self._desk.wake.set()
+
+    def stop(self, why: Farewell, within: float = math.inf) -> None:
+        """Claim no more, hand back what has not started, end when the running bodies have ended; after `within`
+        seconds hand those back too. Called again, the shorter time counts."""
+        at = monotonic() + within
+        if self._stop_at is None or at < self._stop_at:
+            self._stop_at = at
+        if self._why == Farewell.NONE:
+            self._why = why
+        self._desk.wake.set()
+
+    def expel(self, claim: Claim, outcome: Outcome, at_once: bool) -> None:
+        """`claim`'s body goes on beyond its limit: settle it, and let this child be replaced once the others have
+        ended (`at_once`: there are no others, and the process has to end for the body to end)."""
+        self._desk.put(claim, outcome, 0.0)
+        self.stop(Farewell.RECYCLED, 0.0 if at_once else math.inf)
+
+    def drop_backlog(self) -> None:
+        """Forget the claims that have not started: they are no longer ours."""
+        dropped = self._empty_backlog()
+        for claim in dropped:
+            self._desk.put(claim, None, 0.0)
+
+    def drop(self, task_id: str, tok: int) -> bool:
+        """Forget one claim if it has not started; says whether it was there."""
+        for claim in tuple(self._desk.backlog):
+            if claim.id == task_id and claim.tok == tok:
+                try:
+                    self._desk.backlog.remove(claim)
+                except ValueError:  # a pool was quicker
+                    return False
+                self._desk.put(claim, None, 0.0)
+                return True
+        return False
+
+    def rename(self, session: str) -> None:
+        """Go on under a new session; what was held under the old one is no longer ours."""
+        self.session = session
+        self.drop_backlog()
+        self.ring()
+
+    # -- the loop -----------------------------------------------------------------------------------------------------
+    def run(self) -> None:
+        """Work until stopped; then everything in hand has ended or gone back, and the session is left."""
+        self._bells.start()
+        try:
+            while not self._over():
+                self._turn()
+        except GivenUp:
+            self.farewell = Farewell.FORCED
+        finally:
+            self._bells.close()
+        self._leave()
+
+    def _turn(self) -> None:
+        self._board.seen = monotonic()
+        ended = self._gather()
+        if self._why:
+            self._hand_back(ended)
+        room = self._room()
+        if ended or (room and self._may_claim()):
+            self._round_trip(ended, room)
+        elif not self._desk.ended:
+            self._rest(room)
+
+    def _gather(self) -> list[Settlement]:
+        """What has ended since the last look."""
+        ended, pop = [], self._desk.ended.popleft
+        seconds, ran = 0.0, 0
+        for _ in range(min(len(self._desk.ended), BATCH)):
+            claim, outcome, took = pop()
+            self._in_hand -= 1
+            if claim is self._alone:
+                self._alone = None
+            if outcome is None:
+                continue
+            ended.append(Settlement(claim.id, claim.gen, claim.tok, claim.nonce, outcome))
+            if took:
+                seconds += took
+                ran += 1
+                if self._log.enabled:
+                    self._log.ended(claim, outcome, took)
+        if ran:
+            self._pace.saw(seconds, ran)
+            self._left -= ran
+            if self._left <= 0 or (self._spent is not None and self._spent()):
+                self._recycle()
+        return ended
+
+    def _recycle(self) -> None:
+        if not self._why:
+            self.stop(Farewell.RECYCLED)
+            self._on_recycle()
+
+    def _room(self) -> int:
+        if self._why or self._solitary or self._alone is not None:
+            return 0
+        room = min(self._pace.capacity() - self._in_hand, MAX_CLAIM)
+        return max(0, room if self._left == math.inf else min(room, int(self._left) - self._in_hand))
+
+    def _may_claim(self) -> bool:
+        now = monotonic()
+        if now >= self._board.fence:
+            return False
+        return self._hungry or now >= self._due_at or now - self._claimed_at >= LOOK_AGAIN
+
+    def _round_trip(self, ended: list[Settlement], room: int) -> None:
+        request = None
+        if room and monotonic() < self._board.fence:
+            self._hungry = False  # before asking: a bell that rings meanwhile counts
+            request = ClaimRequest(self._queues, room, f"{self._random.getrandbits(64):016x}")
+        if ended:
+            mark("settling", len(ended))
+            answer = settle(self._patience, self._store, self.session, ended, request)
+            claimed = answer.claimed
+            if "stale" in answer.verdicts:
+                self._log.stale(ended, answer.verdicts)
+        else:
+            assert request is not None
+            asked = request
+            claimed = self._patience.call("claim", lambda: self._store.claim(self.session, asked))
+        if request is not None:
+            self._take(claimed, request.n)
+
+    def _take(self, claimed: Claimed, asked: int) -> None:
+        """Put claims on the desk, and note when to claim next."""
+        self._claimed_at = now = monotonic()
+        self._due_at = math.inf
+        if claimed.next_due_us is not None:
+            self._due_at = now + max(0.0, (claimed.next_due_us - claimed.now_us) / 1e6)
+        claims = claimed.claims
+        if len(claims) == asked:
+            self._hungry = True
+        elif not self._hungry:
+            self._bells.want()
+        if not claims:
+            if self._burst and not self._in_hand and not self._hungry:
+                self.stop(Farewell.FINISHED)
+            return
+        self._in_hand += len(claims)
+        mark("claimed", *(claim.id for claim in claims))
+        if self._log.enabled:
+            self._log.received(claims)
+        backlog = self._desk.backlog
+        for claim in claims:
+            if claim.crashes >= SOLITARY and self._places > 1:
+                self._solitary.append(claim)
+            else:
+                backlog.append(claim)
+        self._hand_out()
+
+    def _hand_out(self) -> None:
+        waiting = len(self._desk.backlog)
+        if waiting:
+            running = self._in_hand - waiting - len(self._solitary) - len(self._desk.ended)
+            self._pool.offer(self._pace.wakes(waiting, running))
+
+    def _rest(self, room: int) -> None:
+        """Sleep until something has ended, a bell rings, something is due or a stall must be looked into."""
+        if self._solitary and self._in_hand == len(self._solitary) and not self._why:
+            self._alone = self._solitary.popleft()
+            self._desk.backlog.append(self._alone)
+            self._pool.offer(1)
+        desk = self._desk
+        desk.asleep = True
+        if not desk.ended and not self._over():
+            desk.wake.wait(self._patience_for_sleep(room))
+        desk.asleep = False
+        if desk.backlog and not desk.ended:
+            self._look_into_stall()
+
+    def _patience_for_sleep(self, room: int) -> float:
+        now = monotonic()
+        until = now + REST
+        if room:
+            if self._hungry and now >= self._board.fence:
+                until = min(until, now + 0.2)
+            until = min(until, self._due_at, self._claimed_at + LOOK_AGAIN)
+        if self._desk.backlog:
+            until = min(until, now + pace.STALL)
+        if self._stop_at is not None:
+            until = min(until, self._stop_at)
+        return max(0.0, until - now)
+
+    def _look_into_stall(self) -> None:
+        """Claims wait and nobody takes them: wake everybody; when nobody is left to wake, hand them back."""
+        try:
+            head = self._desk.backlog[0]
+        except IndexError:
+            return
+        now = monotonic()
+        if head is not self._head:
+            self._head, self._head_since = head, now
+            return
+        if now - self._head_since < pace.STALL or now >= self._board.fence:
+            return
+        if self._pool.idle():
+            self._pool.offer(self._places)
+        elif now - self._head_since >= pace.LONG:
+            self._pace.stalled()
+            back = self._empty_backlog()
+            mark("released", len(back))
+            for claim in back:
+                self._desk.put(claim, Released(), 0.0)
+
+    def _empty_backlog(self) -> list[Claim]:
+        claims: list[Claim] = []
+        try:
+            while True:
+                claims.append(self._desk.backlog.popleft())
+        except IndexError:
+            return claims
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+    def _over(self) -> bool:
+        return bool(self._why) and self._in_hand == 0 and not self._desk.ended
+
+    def _out_of_time(self) -> bool:
+        return self._stop_at is not None and monotonic() >= self._stop_at + 2.0
+
+    def _hand_back(self, ended: list[Settlement]) -> None:
+        """While stopping: what has not started goes back now, what runs when the time is over."""
+        back = self._empty_backlog()
+        back.extend(self._solitary)
+        self._solitary.clear()
+        if self._stop_at is not None and monotonic() >= self._stop_at:
+            running = self._take_away_running()
+            if running:
+                self.farewell = Farewell.FORCED
+                logger.warning("Handing back %d running task(s) unfinished", len(running))
+            back.extend(running)
+        for claim in back:
+            self._in_hand -= 1
+            ended.append(Settlement(claim.id, claim.gen, claim.tok, claim.nonce, Released()))
+
+    def _take_away_running(self) -> list[Claim]:
+        taken = []
+        for slot in self._pool.slots:
+            claim = slot.claim
+            if claim is not None and slot.abandoned is not claim and abandon(slot, claim):
+                taken.append(claim)
+        return taken
+
+    def _leave(self) -> None:
+        self._pool.close()
+        if self.farewell == Farewell.NONE:
+            self.farewell = self._why
+        try:
+            self._store.leave(self.session)
+        except Exception as error:  # the supervisor, or at the latest the lease, hands back what is left
+            logger.warning("Store: cannot leave: %s", error)

@@ -1,0 +1,94 @@
+"""What a worker is told to be: the command line's options as one value that also travels to spawned children."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from smallage.core.errors import ImproperlyConfigured
+
+PoolName: TypeAlias = Literal["processes", "threads", "asyncio", "gevent", "solo"]
+
+_POOLS: dict[str, PoolName] = {
+    "processes": "processes",
+    "prefork": "processes",
+    "threads": "threads",
+    "asyncio": "asyncio",
+    "gevent": "gevent",
+    "solo": "solo",
+}
+
+
+def pool_named(name: str) -> PoolName:
+    """The pool that is meant by `name`; Celery's `prefork` means `processes`. Raises ImproperlyConfigured."""
+    if pool := _POOLS.get(name):
+        return pool
+    if name == "eventlet":
+        raise ImproperlyConfigured(
+            "eventlet is no longer maintained and is not offered. Use -P gevent for the same style of code, "
+            "or -P asyncio for async def tasks (hundreds in one process)."
+        )
+    raise ImproperlyConfigured(f"'{name}' is not a pool. Choose one of: {', '.join(sorted(set(_POOLS.values())))}.")
+
+
+class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that makes one worker differ from another. None: the app's setting, else the default, decides."""
+
+    app: str = ""
+    """Where the app is: `mod:obj`, `mod:factory()`, `mod`, a file path, or empty to look for it."""
+    pool: PoolName | None = None
+    concurrency: int | None = None
+    """Tasks at a time: processes of the pool `processes`, else slots in each child."""
+    processes: int = 1
+    """Children of the pools other than `processes` and `solo`."""
+    queues: tuple[str, ...] = ()
+    node: str = ""
+    log_level: str = "WARNING"
+    log_format: Literal["text", "json"] = "text"
+    burst: bool = False
+    max_tasks_per_child: int | None = None
+    max_memory_per_child: int | None = None
+    """KiB of resident memory."""
+    shutdown_timeout: float = 30.0
+    time_limit: float | None = None
+    soft_time_limit: float | None = None
+    workdir: str = ""
+    prefetch_multiplier: int | None = None
+    """Upper bound of claims in hand, as a multiple of the concurrency. 0: no bound but our own."""
+    lease: float = 15.0
+    """Seconds for which the store counts a child as alive after it was last renewed."""
+
+
+def node_name(pattern: str) -> str:
+    """`w1@%h` with Celery's placeholders filled in: %h host, %n name, %d domain; without a name, `celery@host`."""
+    host = socket.gethostname()
+    name, _, domain = host.partition(".")
+    pattern = pattern or "celery@%h"
+    if "@" not in pattern:
+        pattern += "@%h"
+    for mark, value in (("%h", host), ("%n", name), ("%d", domain), ("%i", "0"), ("%I", ""), ("%%", "%")):
+        pattern = pattern.replace(mark, value)
+    return pattern
+
+
+def cpu_count() -> int:
+    """Processors that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS
+        return os.cpu_count() or 1
+
+
+DEFAULT_CONCURRENCY = {"threads": 8, "asyncio": 100, "gevent": 100, "solo": 1}
+
+
+def shape(options: WorkerOptions, pool: PoolName, concurrency: int | None) -> tuple[int, int]:
+    """(children, slots in each)."""
+    if pool == "solo":
+        return 1, 1
+    if pool == "processes":
+        return max(1, concurrency or cpu_count()), 1
+    return max(1, options.processes), max(1, concurrency or DEFAULT_CONCURRENCY[pool])

@@ -1,0 +1,81 @@
+"""What a worker will be: the command line's options, else the app's settings, else the defaults, worked out once."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import msgspec
+
+from smallage.core.errors import ImproperlyConfigured
+from smallage.worker.options import PoolName, WorkerOptions, node_name, pool_named, shape
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """One child's shape, and what the supervisor must know of the app without importing it."""
+
+    store_url: str
+    store_options: dict[str, Any]
+    node: str
+    pool: PoolName
+    children: int
+    places: int
+    """Tasks at a time in each child."""
+    queues: tuple[str, ...]
+    app_name: str = ""
+    max_tasks: int | None = None
+    max_memory: int | None = None
+    prefetch_bound: int | None = None
+    lease_us: int
+
+    @property
+    def slots(self) -> int:
+        """Places on the board. Asyncio has threads for plain functions beside its coroutines."""
+        return self.places * 2 if self.pool == "asyncio" else self.places
+
+    @property
+    def spawned(self) -> bool:
+        """True if children cannot be forked: gevent must come before all else, and macOS forbids it."""
+        return self.pool == "gevent" or sys.platform == "darwin"
+
+    def told(self) -> dict[str, Any]:
+        """As plain values, for the line."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
+
+
+def plan_for(app: Any, options: WorkerOptions, pool: PoolName | None) -> Plan:
+    """The plan for `app`. Raises ImproperlyConfigured."""
+    conf = app.conf
+    url = app.url
+    if url.startswith("memory:"):
+        raise ImproperlyConfigured(
+            "memory:// lives in one process, so a worker started by the command line would see nothing of it. "
+            "Use sqlite:///queue.db or redis://localhost, or smallage.testing.start_worker inside your process."
+        )
+    wanted: PoolName = pool or options.pool or ("processes" if conf.worker_pool == "auto" else conf.worker_pool)
+    configured = conf.worker_concurrency
+    concurrency = options.concurrency or (None if configured == "auto" else configured)
+    children, places = shape(options, wanted, concurrency)
+    return Plan(
+        store_url=url,
+        store_options={"namespace": conf.broker_transport_options.get("global_keyprefix") or conf.namespace},
+        node=node_name(options.node),
+        pool=pool_named(wanted),
+        children=children,
+        places=places,
+        queues=options.queues or tuple(conf.task_queues) or (conf.task_default_queue,),
+        app_name=str(app.main or options.app),
+        max_tasks=options.max_tasks_per_child or conf.worker_max_tasks_per_child,
+        max_memory=options.max_memory_per_child or conf.worker_max_memory_per_child,
+        prefetch_bound=_prefetch_bound(conf, options, places),
+        lease_us=round(options.lease * 1e6),
+    )
+
+
+def _prefetch_bound(conf: Any, options: WorkerOptions, places: int) -> int | None:
+    """Claims in hand at most; a multiplier of 0 or none given sets no bound beyond our own."""
+    multiplier = options.prefetch_multiplier
+    if multiplier is None and conf.given("worker_prefetch_multiplier"):
+        multiplier = conf.worker_prefetch_multiplier
+    return multiplier * places if multiplier else None

@@ -1,0 +1,68 @@
+"""The lines about tasks in a worker's log: received, succeeded, retried, failed. Names and ids, never arguments."""
+
+from __future__ import annotations
+
+import logging
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from smallage.core.message import Cancelled, Done, Released
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from smallage.core.message import Claim, Outcome, Settlement
+
+logger = logging.getLogger("smallage.worker")
+
+ALARM_EVERY = 60.0
+"""Seconds between two warnings about the same unknown task name."""
+
+
+class TaskLog:
+    """Writes the lines. `enabled` is looked up once, so that a quiet worker pays nothing for them."""
+
+    __slots__ = ("_alarmed", "enabled")
+
+    def __init__(self) -> None:
+        self.enabled = logger.isEnabledFor(logging.INFO)
+        self._alarmed: dict[str, float] = {}
+
+    def received(self, claims: Sequence[Claim]) -> None:
+        """The claims are in hand."""
+        for claim in claims:
+            logger.info("Task %s[%s] received", claim.name, claim.id, extra=_fields(claim))
+
+    def ended(self, claim: Claim, outcome: Outcome, took: float) -> None:
+        """The body has ended. Failures and retries are told with their error by `smallage.run`."""
+        if type(outcome) is Done:
+            logger.info("Task %s[%s] succeeded in %.6fs", claim.name, claim.id, took, extra=_fields(claim, took))
+
+    def unknown(self, claim: Claim) -> None:
+        """Nobody here knows the task's name: it is parked. Told once a minute for each name."""
+        now = monotonic()
+        if now - self._alarmed.get(claim.name, -ALARM_EVERY) < ALARM_EVERY:
+            return
+        if len(self._alarmed) > 1000:
+            self._alarmed.clear()
+        self._alarmed[claim.name] = now
+        logger.warning(
+            "No task named '%s' is registered here: %s is parked until a worker knows it. "
+            "Is its module imported by the app of this worker?",
+            claim.name,
+            claim.id,
+            extra=_fields(claim),
+        )
+
+    def stale(self, settlements: Sequence[Settlement], verdicts: Sequence[str]) -> None:
+        """Outcomes that the store refused, because another run, a revoke or an end came first."""
+        for one, verdict in zip(settlements, verdicts, strict=False):
+            if verdict == "stale" and not isinstance(one.outcome, (Cancelled, Released)):
+                logger.info("Task [%s]: this run is no longer the current one, so its outcome is dropped", one.id)
+
+
+def _fields(claim: Claim, took: float | None = None) -> dict[str, object]:
+    fields: dict[str, object] = {"task_id": claim.id, "task_name": claim.name, "queue": claim.queue}
+    if took is not None:
+        fields["runtime"] = round(took, 6)
+    return fields
