@@ -1,0 +1,188 @@
+"""Connections: how one is opened, and the pool that readers borrow from."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from smallage.core.errors import StoreError, StoreFull, StoreRefused, StoreUnavailable
+
+OLDEST_SQLITE: Final = (3, 51, 3)
+"""Older ones can lose commits in WAL mode when a commit restarts the log during another connection's checkpoint."""
+APPLICATION_ID: Final = 0x536D6C67
+BUSY_S: Final = 5.0
+"""How long a writer waits for another process's transaction."""
+WAL_PAGES: Final = 16_384
+"""The writer's commit checkpoints by itself only when the log has grown to 64 MiB; normally `tick` did it before."""
+
+PRAGMAS: Final = (
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "trusted_schema=OFF",
+    "cell_size_check=ON",
+    "mmap_size=0",
+    "temp_store=MEMORY",
+    "cache_size=-16384",
+    "wal_autocheckpoint=0",
+)
+
+_opening = threading.Lock()
+"""Two threads must not make and open one file at once: see `place.make_file`."""
+
+
+def check_version(version: str) -> None:
+    """Raise StoreRefused for an SQLite whose write-ahead log is not safe."""
+    if tuple(int(part) for part in version.split(".")[:3]) < OLDEST_SQLITE:
+        raise StoreRefused(
+            f"SQLite {version} can lose commits in WAL mode; 3.51.3 or later is needed: "
+            "pip install --upgrade 'apsw>=3.54.1.0'"
+        )
+
+
+def connect(path: Path) -> apsw.Connection:
+    """A connection to an existing database file of ours."""
+    check_version(apsw.sqlite_lib_version())
+    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW
+    with said_plainly(path):
+        connection = apsw.Connection(str(path), flags=flags, statementcachesize=256)
+        connection.set_busy_handler(_patience())
+        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0)
+        connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+        _check_header(connection, path)
+        mode = connection.pragma("journal_mode")
+        if mode != "wal" and connection.pragma("journal_mode", "wal") != "wal":
+            raise StoreRefused(f"{path} cannot use a write-ahead log; put it on a local disk")
+        for pragma in PRAGMAS:
+            connection.execute(f"pragma {pragma}").fetchall()
+    return connection
+
+
+def _check_header(connection: apsw.Connection, path: Path) -> None:
+    found = connection.pragma("application_id")
+    if found != APPLICATION_ID and (found != 0 or connection.pragma("schema_version") != 0):
+        raise StoreRefused(f"{path} is a database of another program; name another file in the URL")
+
+
+@contextmanager
+def opening() -> Iterator[None]:
+    with _opening:
+        yield
+
+
+def _patience() -> Callable[[int], bool]:
+    """Waits for another process's transaction in short, uneven steps: SQLite's own steps soon grow to 100 ms."""
+    began = 0.0
+
+    def wait(times: int) -> bool:
+        nonlocal began
+        now = time.monotonic()
+        if times == 0:
+            began = now
+        elif now - began > BUSY_S:
+            return False
+        time.sleep(min(0.0001 * (times + 1), 0.005) * random.uniform(0.5, 1.5))
+        return True
+
+    return wait
+
+
+@contextmanager
+def said_plainly(path: Path, growing: bool = False) -> Iterator[None]:
+    """Turn apsw's errors into ours."""
+    try:
+        yield
+    except apsw.Error as error:
+        raise in_our_words(error, path, growing) from error
+
+
+def in_our_words(error: apsw.Error, path: Path, growing: bool = False) -> StoreError:
+    """Our exception for one of apsw's. `growing`: the verb adds tasks, so that a full disk is `StoreFull`."""
+    match error:
+        case apsw.FullError():
+            text = f"The disk of {path} is full: nothing was written. Free some space"
+            return StoreFull(text) if growing else StoreUnavailable(text)
+        case apsw.BusyError() | apsw.LockedError():
+            return StoreUnavailable(f"Another process has kept {path} locked for {BUSY_S:.0f} s; look for a stopped one")
+        case apsw.NotADBError() | apsw.CorruptError():
+            return StoreRefused(f"{path} is damaged ({error}): stop all processes and restore a copy of it")
+        case apsw.CantOpenError():
+            return StoreRefused(f"{path} cannot be opened: it must be a plain file of yours, reached without links")
+        case apsw.ReadOnlyError() | apsw.PermissionsError() | apsw.AuthError():
+            return StoreUnavailable(f"{path} cannot be written: check its modes and whether its disk is read-only")
+        case apsw.IOError():
+            return StoreUnavailable(f"The disk of {path} failed ({error}): nothing was written")
+        case _:
+            return StoreUnavailable(f"SQLite failed on {path}: {type(error).__name__}: {error}")
+
+
+class Readers:
+    """Connections that only read, lent to one thread at a time."""
+
+    def __init__(self, make: Callable[[], apsw.Connection]) -> None:
+        self._make = make
+        self._idle: deque[apsw.Connection] = deque()
+        self._pid = os.getpid()
+        self._lent = 0
+        self._count = threading.Condition()
+
+    @contextmanager
+    def lend(self) -> Iterator[apsw.Connection]:
+        """A connection in a read transaction, so that several statements see one moment."""
+        if self._pid != os.getpid():
+            self.forget()
+        with self._count:
+            self._lent += 1
+        try:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                connection = self._make()
+            try:
+                connection.execute("begin")
+                yield connection
+            except BaseException:
+                _end_read(connection)
+                raise
+            _end_read(connection)
+            self._idle.append(connection)
+        finally:
+            with self._count:
+                self._lent -= 1
+                self._count.notify_all()
+
+    def close(self, patience: float = 0.0) -> None:
+        """Close the idle ones, waiting up to `patience` seconds for those that are lent."""
+        with self._count:
+            self._count.wait_for(lambda: not self._lent, patience)
+        while self._idle:
+            self._idle.pop().close()
+
+    def forget(self) -> None:
+        """After a fork: never touch the parent's connections again."""
+        leak(*self._idle)
+        self._idle = deque()
+        self._count = threading.Condition()
+        self._lent = 0
+        self._pid = os.getpid()
+
+
+def _end_read(connection: apsw.Connection) -> None:
+    if connection.in_transaction:
+        connection.execute("rollback")
+
+
+def leak(*connections: object) -> None:
+    """Keep objects of the parent process from ever being finalised here: closing a connection that was opened before
+    a fork would undo the parent's locks and may delete its log."""
+    for connection in connections:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))

@@ -1,0 +1,145 @@
+-- task_columns: What `rows.Task` is made of; a prefix for other queries.
+select t.seq, t.id, t.kind, t.state, t.queue, t.priority, t.name, t.gen, t.tok, t.settled, t.session, t.nonce, t.grp,
+  t.idx, t.body_of, t.failures, t.crashes, t.lost, t.releases, t.ran, t.revoked, t.due_us, t.expires_us, t.pushed_us,
+  t.started_us, t.ended_us, t.prune_us, t.keep_us, t.max_crashes, t.max_lost, t.payload is not null
+
+-- task_by_id: One task, after `task_columns`.
+from task t where t.id = ?1
+
+-- tasks_by_ids: Tasks whose ids are in the array ?1 (ids without NUL), after `task_columns`.
+from carray(?1) k cross join task t on t.id = k.value
+
+-- tasks_due: What is due at ?1, in order of due time, after `task_columns`.
+from task t where t.state = 1 and t.due_us <= ?1 order by t.due_us, coalesce(t.id, '*' || t.grp) limit ?2
+
+-- tasks_held: What a session holds, newest token first, after `task_columns`.
+from task t where t.state = 3 and t.session = ?1 order by t.tok desc
+
+-- tasks_parked: Parked tasks of one name, in order of parking, after `task_columns`.
+from task t where t.state = 5 and t.name = ?1 order by t.pos limit ?2
+
+-- tasks_parked_all: Parked tasks of all names, in order of name and parking, after `task_columns`.
+from task t where t.state = 5 order by t.name, t.pos limit ?1
+
+-- tasks_parked_old: Parked tasks that were pushed at ?1 or before, after `task_columns`.
+from task t where t.state = 5 and t.pushed_us <= ?1 limit ?2
+
+-- tasks_of_group_open: Members of a group that have tasks which have not ended, after `task_columns`.
+from task t where t.grp = ?1 and t.kind <> 2 and t.state < 6 order by t.idx
+
+-- tasks_of_group_dead: Members of a group that failed, after `task_columns`.
+from task t where t.grp = ?1 and t.kind <> 2 and t.state = 7 order by t.idx
+
+-- tasks_of_queue_linked: Ready and scheduled tasks of a queue that a group must hear of, after `task_columns`.
+from task t where t.queue = ?1 and t.state in (1, 2) and t.kind <> 2 and (t.grp is not null or t.body_of is not null)
+
+-- cursor_of_group: The place of a group in the order, after `task_columns`.
+from task t where t.grp = ?1 and t.kind = 2
+
+-- task_insert: A new task.
+insert into task (id, kind, state, queue, priority, pos, name, grp, idx, body_of, due_us, expires_us, pushed_us,
+  keep_us, max_crashes, max_lost, digest, envelope, payload)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- task_digest: What a push compares with the task that has its id: digest, kind, end of its life and of its group's.
+select t.seq, t.digest, t.kind, t.prune_us, g.prune_us, t.grp, t.idx
+from task t left join grp g on g.id = t.grp where t.id = ?1
+
+-- task_digests: The same for an array of ids, with the id.
+select t.id, t.seq, t.digest, t.kind, t.prune_us, g.prune_us, t.grp, t.idx
+from carray(?1) k cross join task t on t.id = k.value left join grp g on g.id = t.grp
+
+-- task_delete: Remove a task.
+delete from task where seq = ?1
+
+-- finish_plain: End a running task as done that belongs to no group, if the claim is the current one.
+update task set state = 6, session = null, nonce = null, settled = ?3, ended_us = ?6, progress = null, payload = null,
+  result = case keep_us when 0 then null else ?5 end, ignored = keep_us = 0,
+  prune_us = case keep_us when 0 then ?6 + 60000000 when -1 then 1 << 62 else ?6 + keep_us end
+where id = ?1 and state = 3 and gen = ?2 and tok = ?3 and nonce = ?4 and grp is null and body_of is null
+returning id
+
+-- task_end: The terminal edge of a task that keeps its row.
+update task set state = ?2, reason = ?3, result = ?4, payload = case ?2 when 7 then payload end, ended_us = ?5,
+  prune_us = ?6, ignored = ?7, session = null, nonce = null, settled = ?8, failures = ?9, crashes = ?10, lost = ?11,
+  releases = ?12, ran = ?13, revoked = ?14, due_us = null, progress = null
+where seq = ?1
+
+-- task_place: Put an open task into the order, the delayed, the parked or the waiting ones.
+update task set state = ?2, queue = ?3, priority = ?4, pos = ?5, due_us = ?6, expires_us = ?7, session = null,
+  nonce = null, settled = ?8, failures = ?9, crashes = ?10, lost = ?11, releases = ?12, ran = ?13
+where seq = ?1
+
+-- task_promote: A due task becomes ready.
+update task set state = 2, pos = ?2, due_us = null where seq = ?1
+
+-- task_run: Hand a task out.
+update task set state = 3, session = ?1, nonce = ?2, tok = ?3, started_us = ?4, ran = 1 where seq = ?5
+
+-- task_revive: Run an ended task again from the start.
+update task set state = ?2, pos = ?3, gen = gen + 1, settled = 0, failures = 0, crashes = 0, lost = 0, releases = 0,
+  ran = 0, revoked = 0, ignored = 0, reason = null, result = null, expires_us = null, started_us = 0, ended_us = 0,
+  prune_us = null
+where seq = ?1
+
+-- task_rewait: A body waits for its group again.
+update task set state = 4, gen = gen + ?2, settled = case ?2 when 1 then 0 else settled end,
+  failures = case ?2 when 1 then 0 else failures end, crashes = case ?2 when 1 then 0 else crashes end,
+  lost = case ?2 when 1 then 0 else lost end, releases = case ?2 when 1 then 0 else releases end,
+  due_us = null, expires_us = null, reason = null, result = null, ended_us = 0, prune_us = null
+where seq = ?1
+
+-- task_new_payload: A retry brought a payload of its own.
+update task set payload = ?2 where seq = ?1
+
+-- task_note: Progress of a task.
+update task set progress = ?2 where seq = ?1
+
+-- task_mark_revoked: A running task is not to go back to wait.
+update task set revoked = 1 where seq = ?1
+
+-- task_bytes: Payload of a task.
+select payload from task where seq = ?1
+
+-- task_envelope: What a body's message said.
+select envelope from task where seq = ?1
+
+-- next_due: The earliest due time.
+select min(due_us) from task where state = 1
+
+-- queue_has_ready: Whether anything could be claimed from a queue.
+select 1 from task t where t.state = 2 and t.queue = ?1
+  and not exists (select 1 from queue q where q.name = ?1 and q.paused) limit 1
+
+-- ready_head: The first entries of a queue in order.
+select seq, kind, id, name, payload, priority, gen, grp, idx, failures, crashes, lost, releases, body_of, pushed_us,
+  expires_us, keep_us
+from task where state = 2 and queue = ?1 order by priority, pos limit ?2
+
+-- claims_again: What a session still holds of its last claim.
+select seq, kind, id, name, payload, priority, gen, grp, idx, failures, crashes, lost, releases, body_of, pushed_us,
+  expires_us, keep_us, queue, tok, started_us
+from task where state = 3 and session = ?1 and nonce = ?2 order by tok
+
+-- member_run: A like member gets a task of its own, in the session's hands.
+insert into task (id, kind, state, queue, priority, name, tok, session, nonce, grp, idx, ran, expires_us, pushed_us,
+  started_us, keep_us, max_crashes, max_lost, digest)
+values (?, 1, 3, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?)
+
+-- member_dead: A like member that expired before it started is a dead letter.
+insert into task (id, kind, state, queue, priority, name, grp, idx, expires_us, pushed_us, ended_us, prune_us, keep_us,
+  max_crashes, max_lost, digest, reason)
+values (?, 1, 7, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- paused: Queues from which nothing is claimed.
+select name from queue where paused
+
+-- book_load: Tokens, order and counters.
+select tok, front, back, reached_boot, grace_boot, stale, pruned, purged from book
+
+-- book_save: The same.
+update book set tok = ?1, front = ?2, back = ?3, reached_boot = ?4, grace_boot = ?5, stale = ?6, pruned = ?7,
+  purged = ?8
+
+-- purge_plain: Remove the ready and scheduled tasks of a queue that no group must hear of.
+delete from task where queue = ?1 and state in (1, 2) and kind = 0 and grp is null and body_of is null returning id

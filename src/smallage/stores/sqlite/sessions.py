@@ -1,0 +1,153 @@
+"""announce, tick, leave and orders: who lives, who is lost, what comes due."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from smallage.stores.base import (
+    LEASE_US,
+    PARKED_US,
+    TOMBSTONE_MAX,
+    Order,
+    SessionInfo,
+    Ticked,
+)
+from smallage.stores.sqlite.ledger import (
+    GROUP_COLUMNS,
+    STEP,
+    TASK_COLUMNS,
+    TASK_DELETE,
+    TASKS_HELD,
+    Act,
+)
+from smallage.stores.sqlite.liveness import boot_id
+from smallage.stores.sqlite.queries import query
+from smallage.stores.sqlite.rows import DEAD, Group
+
+SESSION_BY_NAME = query("session_by_name")
+SESSION_SAVE = query("session_save")
+SESSION_RENEW = query("session_renew")
+SESSION_DELETE = query("session_delete")
+SESSION_LONGEST_LEASE = query("session_longest_lease")
+SESSION_CUT = query("session_cut")
+SESSIONS_JUDGED = query("sessions_judged")
+SESSION_NAMES_CLEAR = query("session_names_clear")
+SESSION_NAMES_ADD = query("session_names_add")
+INBOX_CLEAR = query("inbox_clear")
+INBOX_TAKE = query("inbox_take")
+TASKS_PARKED_OLD = f"{TASK_COLUMNS} {query('tasks_parked_old')}"
+GROUPS_GONE = f"{GROUP_COLUMNS} {query('groups_gone')}"
+PRUNE_ENDED = query("prune_ended")
+TOMBSTONES_OVER = query("tombstones_over")
+PRUNED_A_TICK: Final = 5_000
+GROUPS_A_TICK: Final = 20
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def announce(act: Act, session: str, info: SessionInfo) -> None:
+    """See `Store.announce`."""
+    reached(act)
+    sid = act.row(
+        SESSION_SAVE, session, info.lease_us, act.boot + info.lease_us, boot_id(), info.inbox, _encode(info)
+    )[0]
+    act.execute(SESSION_NAMES_CLEAR, (sid,))
+    act.executemany(SESSION_NAMES_ADD, [(sid, name) for name in info.names])
+    for name in info.names:
+        act.unpark(name)
+
+
+def reached(act: Act) -> None:
+    """The grace rule: see the module text of `smallage.stores.base`. A new boot has no memory of the old one's clock;
+    sessions of an older boot are dead whatever their lease."""
+    book, now = act.book, act.boot
+    lease = act.row(SESSION_LONGEST_LEASE)[0] or LEASE_US
+    if book.reached_boot is not None:
+        back = now < book.reached_boot
+        if back or now - book.reached_boot > lease // 2:
+            book.grace_boot = now + lease
+        if back:
+            act.execute(SESSION_CUT, (now,))
+    book.reached_boot = now
+
+
+def tick(act: Act, sessions: Sequence[str], dead: Sequence[str]) -> Ticked:
+    """See `Store.tick`."""
+    reached(act)
+    here = boot_id()
+    unknown = [name for name in sessions if act.row(SESSION_RENEW, name, act.boot, here) is None]
+    renewed, proven = set(sessions), set(dead)
+    lost: list[tuple[int, str]] = []
+    foreign: list[int] = []
+    judging = act.boot >= act.book.grace_boot
+    for sid, name, lease_end, boot in act.execute(SESSIONS_JUDGED).fetchall():
+        if name in renewed and boot == here:
+            continue
+        if name in proven or boot != here or (judging and lease_end <= act.boot):
+            lost.append((sid, name))
+        else:
+            foreign.append(lease_end)
+    taken = [task_id for sid, name in lost for task_id in _end_session(act, sid, name, lost=True)]
+    promoted = act.promote()
+    _give_up_parked(act)
+    _prune(act)
+    return Ticked(
+        now_us=act.now,
+        next_due_us=act.next_due(),
+        next_lease_us=min(foreign) - act.boot + act.now if foreign else None,
+        unknown=tuple(unknown),
+        promoted=promoted,
+        taken_back=tuple(taken),
+    )
+
+
+def leave(act: Act, session: str) -> list[str]:
+    """See `Store.leave`."""
+    row = act.row(SESSION_BY_NAME, session)
+    return _end_session(act, row[0], session, lost=False) if row else []
+
+
+def _end_session(act: Act, sid: int, name: str, lost: bool) -> list[str]:
+    """Take back what a session holds, charging a loss if it was lost; ids in order of tokens."""
+    held = act.tasks(TASKS_HELD, sid)
+    act.execute(SESSION_DELETE, (sid,))
+    act.execute(INBOX_CLEAR, (name,))
+    for task in held:
+        act.drop_claim(task)
+        if lost:
+            act.charge(task, witnessed=False)
+        else:
+            act.release(task)
+    return [task.id for task in reversed(held)]
+
+
+def _give_up_parked(act: Act) -> None:
+    for task in act.tasks(TASKS_PARKED_OLD, act.now - PARKED_US, STEP):
+        act.end(task, DEAD, "unknown-task", None)
+
+
+def _prune(act: Act) -> None:
+    """Remove a bounded number of what has outlived its retention."""
+    act.save()
+    before = act.changes()
+    act.execute(PRUNE_ENDED, (act.now, PRUNED_A_TICK))
+    act.book.pruned += act.changes() - before
+    for row in act.execute(GROUPS_GONE, (act.now, GROUPS_A_TICK)).fetchall():
+        act.book.pruned += act.remove_group(Group(row))
+    over = act.execute(TOMBSTONES_OVER, (TOMBSTONE_MAX, PRUNED_A_TICK)).fetchall()
+    act.executemany(TASK_DELETE, over)
+
+
+def take_orders(act: Act, box: str) -> list[Order]:
+    """The orders of a mailbox, oldest first; they are gone from it."""
+    rows = sorted(act.execute(INBOX_TAKE, (box,)))
+    return [Order(session, kind, task_id, tok, text) for _, session, kind, task_id, tok, text in rows]
+
+
+def control(act: Act, order: Order) -> bool:
+    """See `Store.control`."""
+    row = act.row(SESSION_BY_NAME, order.session)
+    return row is not None and act.send(row[0], order)

@@ -1,0 +1,198 @@
+"""Acts of many threads gathered into one transaction of the one writing connection.
+
+There is no writer thread. A caller that finds nobody writing becomes the leader, runs its own act and those of all
+callers that have queued up meanwhile, commits once, and wakes them; then the first of the callers that came later
+leads. A lone caller pays for no hand-off. Each act has a savepoint when there are several, so that one that fails
+leaves no trace and harms nobody.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import apsw
+
+from smallage.core.errors import StoreUnavailable
+from smallage.stores.sqlite.connection import WAL_PAGES, in_our_words, leak
+
+T = TypeVar("T")
+MAX_ACTS = 64
+
+
+class _Job(Generic[T]):
+    __slots__ = ("act", "error", "gate", "growing", "over", "result")
+
+    def __init__(self, act: Callable[[apsw.Connection], T], growing: bool) -> None:
+        self.act = act
+        self.growing = growing
+        self.gate: threading.Lock | None = None
+        self.over = False
+        self.result: T | None = None
+        self.error: BaseException | None = None
+
+
+class Writer:
+    """See the module's text. `connect` opens the writing connection when it is first needed."""
+
+    def __init__(self, path: Path, connect: Callable[[], apsw.Connection]) -> None:
+        self._path = path
+        self._connect = connect
+        self._connection: apsw.Connection | None = None
+        self._pid = os.getpid()
+        self._fresh()
+
+    def _fresh(self) -> None:
+        self._mutex = threading.Lock()
+        self._busy = False
+        self._waiting: deque[_Job[Any]] = deque()
+        self.wal_pages = 0
+
+    def run(self, act: Callable[[apsw.Connection], T], growing: bool = False) -> T:
+        """Run `act(connection)` in a write transaction; its result once that is on disk. Raises what it raises, or
+        StoreFull, StoreUnavailable or StoreRefused; then nothing of it was written."""
+        if self._pid != os.getpid():
+            self.forget()
+        job = _Job(act, growing)
+        with self._mutex:
+            leads = not self._busy
+            if leads:
+                self._busy = True
+            else:
+                job.gate = threading.Lock()
+                job.gate.acquire()
+                self._waiting.append(job)
+        if not leads:
+            assert job.gate is not None
+            self._wait(job, job.gate)
+        if not job.over:
+            self._lead(job)
+        if job.error is not None:
+            raise job.error
+        return job.result  # type: ignore[return-value]
+
+    def _wait(self, job: _Job[Any], gate: threading.Lock) -> None:
+        """Until the act is done or it is our turn to lead; if we are interrupted meanwhile, leave the line."""
+        try:
+            gate.acquire()
+        except BaseException:
+            with self._mutex:
+                queued = job in self._waiting
+                if queued:
+                    self._waiting.remove(job)
+            if not queued:
+                gate.acquire()
+                if not job.over:
+                    self._hand_on()
+            raise
+
+    def _lead(self, own: _Job[Any]) -> None:
+        jobs = [own]
+        try:
+            self._transact(jobs)
+        except BaseException as error:
+            for job in jobs:
+                if job.error is None:
+                    job.error = self._cause(error, job)
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            self._hand_on()
+            for job in jobs:
+                job.over = True
+                if job.gate is not None and job is not own:
+                    job.gate.release()
+
+    def _cause(self, error: BaseException, job: _Job[Any]) -> BaseException:
+        if isinstance(error, apsw.Error):
+            return in_our_words(error, self._path, job.growing)
+        if isinstance(error, Exception):
+            return error
+        return StoreUnavailable("The thread that wrote for several was interrupted; nothing was written. Try again")
+
+    def _hand_on(self) -> None:
+        """Let the first of those who wait lead, or nobody."""
+        with self._mutex:
+            if self._waiting:
+                heir = self._waiting.popleft()
+                assert heir.gate is not None
+                heir.gate.release()
+            else:
+                self._busy = False
+
+    def _transact(self, jobs: list[_Job[Any]]) -> None:
+        """Run the first job and all that wait, which are added to `jobs`, in one transaction."""
+        connection = self._connection
+        if connection is None:
+            connection = self._connection = self._connect()
+            connection.set_wal_hook(self._after_commit)
+        connection.execute("begin immediate")
+        try:
+            with self._mutex:
+                while self._waiting and len(jobs) < MAX_ACTS:
+                    jobs.append(self._waiting.popleft())
+            if len(jobs) == 1:
+                jobs[0].result = jobs[0].act(connection)
+            else:
+                for job in jobs:
+                    self._run_one(connection, job)
+            connection.execute("commit")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("rollback")
+            raise
+
+    def _run_one(self, connection: apsw.Connection, job: _Job[Any]) -> None:
+        connection.execute("savepoint act")
+        try:
+            job.result = job.act(connection)
+        except Exception as error:
+            if not connection.in_transaction:
+                raise  # SQLite has rolled back everything: a full disk, an I/O error
+            connection.execute("rollback to act")
+            job.error = in_our_words(error, self._path, job.growing) if isinstance(error, apsw.Error) else error
+        connection.execute("release act")
+
+    def _after_commit(self, connection: apsw.Connection, database: str, pages: int) -> int:
+        """The backstop for a log that no `tick` has checkpointed in time."""
+        self.wal_pages = pages
+        if pages >= WAL_PAGES:
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        return apsw.SQLITE_OK
+
+    def pause(self, patience: float) -> bool:
+        """Before a fork: become the leader, so that nobody writes, and close the connection. False if a transaction
+        went on for longer than `patience` seconds."""
+        end = time.monotonic() + patience
+        while True:
+            with self._mutex:
+                if not self._busy:
+                    self._busy = True
+                    break
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.001)
+        self.close()
+        return True
+
+    def resume(self) -> None:
+        """In the parent, after a fork."""
+        self._hand_on()
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def forget(self) -> None:
+        """After a fork: never touch the parent's connection again."""
+        if self._connection is not None:
+            leak(self._connection)
+            self._connection = None
+        self._pid = os.getpid()
+        self._fresh()
