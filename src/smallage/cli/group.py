@@ -1,0 +1,56 @@
+"""The group of commands; each command's module is imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+from smallage.__about__ import __version__
+
+COMMANDS = {
+    "worker": ("smallage.cli.worker_command", "Run tasks."),
+    "demo": ("smallage.demo.command", "See it work: a thousand tasks on an embedded store."),
+    "doctor": ("smallage.cli.doctor", "Check this installation, its store and its workers."),
+    "status": ("smallage.cli.status", "Workers, queues and totals at a glance."),
+    "call": ("smallage.cli.call", "Push a task by name and print its id."),
+    "result": ("smallage.cli.result", "Show a task's result."),
+    "workers": ("smallage.cli.workers", "List the live workers."),
+    "queues": ("smallage.cli.queues", "List, pause, resume or purge queues."),
+    "tasks": ("smallage.cli.tasks", "List, show, retry or cancel tasks."),
+}
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name and loads only the one that runs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list for --help, without loading the commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-A", "--app", help="Where the app is: module:object, a module or a file.")
+@click.option("-b", "--broker", "--store", help="URL of the store; wins over the app's own.")
+@click.version_option(__version__, message="smallage %(version)s")
+@click.pass_context
+def cli(ctx: click.Context, app: str | None, broker: str | None) -> None:
+    """Background tasks: Celery's API, with one store that loses nothing.
+
+    Exit codes: 0 success, 1 a task or check failed, 2 wrong usage, 3 the store cannot be reached, 4 a forced stop that
+    handed work back.
+    """
+    found: dict[str, Any] = ctx.ensure_object(dict)
+    found.update(app=app, store=broker)

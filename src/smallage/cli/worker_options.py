@@ -1,0 +1,134 @@
+"""The options of `smallage worker` as one table, read by click and by a quick parser of our own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+
+class Option(NamedTuple):
+    """One option. `kind` turns its text into its value; "flag" takes none; "ignored" is Celery's and does nothing."""
+
+    flags: tuple[str, ...]
+    name: str
+    kind: Callable[[str], Any] | Literal["flag", "ignored", "ignored-flag"]
+    help: str
+    choices: tuple[str, ...] = ()
+
+
+def comma_list(text: str) -> tuple[str, ...]:
+    """`a,b` as a tuple."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def positive_int(text: str) -> int:
+    """A whole number from 1."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(f"{text} is less than 1")
+    return number
+
+
+def seconds(text: str) -> float:
+    """A number of seconds from 0."""
+    number = float(text)
+    if not 0 <= number < 1e9:
+        raise ValueError(f"{text} is not a number of seconds")
+    return number
+
+
+def limit(text: str) -> float:
+    """A positive number of seconds."""
+    number = seconds(text)
+    if not number:
+        raise ValueError("a limit must be more than 0 seconds")
+    return number
+
+
+LEVELS = ("debug", "info", "warning", "error", "critical", "fatal")
+
+OPTIONS = (
+    Option(("-A", "--app"), "app", str, "Where the app is, if not given as argument."),
+    Option(("-b", "--broker", "--store"), "store", str, "URL of the store; wins over the app's own."),
+    Option(("-P", "--pool"), "pool", str, "processes (default), threads, asyncio, gevent or solo."),
+    Option(("-c", "--concurrency"), "concurrency", positive_int, "Tasks at a time; for pools of threads: in each child."),
+    Option(("--processes",), "processes", positive_int, "Children, each with its own pool of threads, coroutines, …"),
+    Option(("-Q", "--queues"), "queues", comma_list, "Queues to serve, comma separated."),
+    Option(("-n", "--hostname"), "node", str, "Name of this worker, such as w1@%h."),
+    Option(("-l", "--loglevel", "--log-level"), "log_level", str, "debug, info, warning (default), error.", LEVELS),
+    Option(("--log-format",), "log_format", str, "text or json.", ("text", "json")),
+    Option(("--burst",), "burst", "flag", "Exit when all queues served are empty."),
+    Option(("--max-tasks-per-child",), "max_tasks_per_child", positive_int, "Replace a child after so many tasks."),
+    Option(("--max-memory-per-child",), "max_memory_per_child", positive_int, "Replace a child that has grown to so many KiB."),
+    Option(("--shutdown-timeout",), "shutdown_timeout", seconds, "Seconds that running tasks have to end at a stop (30)."),
+    Option(("--time-limit",), "time_limit", limit, "Hard time limit in seconds of tasks that have none."),
+    Option(("--soft-time-limit",), "soft_time_limit", limit, "Soft time limit in seconds of tasks that have none."),
+    Option(("--prefetch-multiplier",), "prefetch_multiplier", int, "Upper bound of claims in hand for each place."),
+    Option(("--workdir",), "workdir", str, "Change to this folder first."),
+    Option(("--lease",), "lease", limit, "Seconds after which a worker that gives no sign counts as lost (15)."),
+    Option(("-E", "--task-events"), "_events", "ignored-flag", "Celery's; has no effect."),
+    Option(("--without-gossip",), "_gossip", "ignored-flag", "Celery's; has no effect."),
+    Option(("--without-mingle",), "_mingle", "ignored-flag", "Celery's; has no effect."),
+    Option(("--without-heartbeat",), "_heartbeat", "ignored-flag", "Celery's; has no effect."),
+    Option(("-O",), "_optimization", "ignored", "Celery's; has no effect."),
+)  # fmt: skip
+
+
+def parse_quickly(arguments: list[str]) -> dict[str, Any] | None:
+    """The options of a plain `worker` command; None for everything else, which is then click's to read and to refuse."""
+    if not arguments or any("COMPLETE" in name for name in os.environ if name.startswith("_SMALLAGE")):
+        return None
+    flags = {flag: option for option in OPTIONS for flag in option.flags}
+    found: dict[str, Any] = {}
+    rest = list(arguments)
+    before = rest[0] != "worker"  # `-A mod worker`, as Celery has it
+    if before:
+        if len(rest) < 3 or rest[0] not in ("-A", "--app") or rest[2] != "worker":
+            return None
+        found["app"] = rest[1]
+        del rest[:3]
+    else:
+        del rest[0]
+    try:
+        return _read(rest, flags, found)
+    except ValueError:
+        return None
+
+
+def _read(rest: list[str], flags: dict[str, Option], found: dict[str, Any]) -> dict[str, Any] | None:
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("-"):
+            if "app" in found:
+                return None
+            found["app"] = word
+            continue
+        option, value = _split(word, flags)
+        if option is None:
+            return None
+        if option.kind in ("flag", "ignored-flag"):
+            if value is not None:
+                return None
+            found[option.name] = True
+            continue
+        if value is None:
+            if not rest or rest[0].startswith("-"):
+                return None
+            value = rest.pop(0)
+        if option.choices and value.lower() not in option.choices:
+            return None
+        found[option.name] = option.kind(value) if callable(option.kind) else value
+    return found
+
+
+def _split(word: str, flags: dict[str, Option]) -> tuple[Option | None, str | None]:
+    """The option of `--name`, `--name=value`, `-x` or `-xvalue`."""
+    if word in flags:
+        return flags[word], None
+    name, equals, value = word.partition("=")
+    if equals and name in flags and name.startswith("--"):
+        return flags[name], value
+    if not word.startswith("--") and word[:2] in flags and flags[word[:2]].kind not in ("flag", "ignored-flag"):
+        return flags[word[:2]], word[2:].removeprefix("=")
+    return None, None
