@@ -19,6 +19,10 @@ class Kill:
     why: str
     foreman: bool = False
 
+    @property
+    def line(self) -> str:
+        return f"kill -9 {self.pid}: {self.why}"
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -68,7 +72,7 @@ def rows(run: Run) -> list[tuple[str, str]]:
     ]
     if run.chaos:
         table += [
-            ("killed", "\n".join(f"kill -9 {kill.pid}: {kill.why}" for kill in run.kills) or "nothing"),
+            ("killed", "\n".join(kill.line for kill in run.kills) or "nothing"),
             ("taken back", f"{run.taken_back:,} tasks that were running; the foreman {run.foreman_crashes} ×"),
             ("fetched again", f"{run.evidence.fetched_again:,} items, as the third party's log shows"),
             ("fanned out twice", f"{len(run.evidence.fanned_out_twice):,} items"),

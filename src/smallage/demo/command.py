@@ -1,0 +1,69 @@
+"""`smallage demo`: the command."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from uuid import uuid4
+
+import click
+
+from smallage.core.errors import SmallageError, StoreUnavailable
+from smallage.demo.report import ENOUGH
+from smallage.demo.show import Plan, Show
+from smallage.demo.stage import Stage, StageError
+from smallage.demo.tasks import URL, make
+from smallage.demo.view import View
+
+FAILED, UNREACHABLE = 1, 3
+"""Exit codes; 0 only if every transcript is indexed and searchable."""
+
+
+@click.command()
+@click.option("--n", default=1_000, show_default=True, type=click.IntRange(1, 100_000), help="Videos in the playlist.")
+@click.option(
+    "-c", "--concurrency", default=50, show_default=True, type=click.IntRange(1, 500), help="How many at a time."
+)
+@click.option("--latency", default=0.15, show_default=True, type=click.FloatRange(0, 60), help="Seconds for an answer.")
+@click.option(
+    "--url", default="", metavar="URL", help="The store, as redis://localhost. Default: a temporary SQLite file."
+)
+@click.option("--chaos", is_flag=True, help="kill -9 the process of the foreman and one that fetches.")
+@click.option("--keep", is_flag=True, help="Leave store, index and logs in place, and say where.")
+def demo(n: int, concurrency: int, latency: float, url: str, chaos: bool, keep: bool) -> None:
+    """A user clicks "Index playlist": 1,000 transcripts are fetched 50 at a time, indexed and searched.
+
+    Exits with 0 only if every one of them is indexed and searchable, with 3 if the store cannot be reached.
+    """
+    if chaos and concurrency < 2 * ENOUGH:
+        raise click.UsageError(f"--chaos needs a --concurrency of {2 * ENOUGH} or more.")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # unwinds, so that the processes end and the files go
+    view = View(sys.stdout)
+    try:
+        code = _perform(Plan(n, concurrency, latency, chaos), url, keep, view)
+    except StoreUnavailable as error:
+        view.say(str(error))
+        code = UNREACHABLE
+    except (SmallageError, StageError, RuntimeError) as error:
+        view.say(f"FAILED: {error}")
+        code = FAILED
+    except KeyboardInterrupt:
+        view.say("Interrupted.")
+        code = FAILED
+    raise SystemExit(code)
+
+
+def _perform(plan: Plan, url: str, keep: bool, view: View) -> int:
+    with Stage(keep) as stage:
+        url = url or f"sqlite:///{stage.directory / 'queue.db'}"
+        os.environ[URL] = url
+        tasks = make(url, f"smallage-demo-{uuid4().hex[:8]}", stage.index_path)
+        try:
+            well = Show(plan, stage, tasks, view).perform()
+        finally:
+            tasks.app.close()
+        if keep:
+            view.say(f"Kept in {stage.directory}")
+    return 0 if well else FAILED
