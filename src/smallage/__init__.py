@@ -1,5 +1,83 @@
 """Background tasks for Python: Celery's way of writing them, kept safe by one store."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from smallage.__about__ import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from smallage.app import Celery, Smallage, current_app
+    from smallage.core.canvas import Signature, chord, group, maybe_signature, signature
+    from smallage.core.errors import (
+        Ignore,
+        Reject,
+        RemoteError,
+        Retry,
+        SmallageError,
+        SoftTimeLimitExceeded,
+        StoreFull,
+        StoreUnavailable,
+    )
+    from smallage.groups import GroupResult, Outcomes
+    from smallage.result import AsyncResult
+    from smallage.task import Task
+
+_HOMES = {
+    "Celery": "app",
+    "Smallage": "app",
+    "current_app": "app",
+    "Signature": "core.canvas",
+    "chord": "core.canvas",
+    "group": "core.canvas",
+    "maybe_signature": "core.canvas",
+    "signature": "core.canvas",
+    "Ignore": "core.errors",
+    "Reject": "core.errors",
+    "RemoteError": "core.errors",
+    "Retry": "core.errors",
+    "SmallageError": "core.errors",
+    "SoftTimeLimitExceeded": "core.errors",
+    "StoreFull": "core.errors",
+    "StoreUnavailable": "core.errors",
+    "GroupResult": "groups",
+    "Outcomes": "groups",
+    "AsyncResult": "result",
+    "Task": "task",
+}
+"""Public name → the module that has it, loaded at first use."""
+
+__all__ = [
+    "AsyncResult",
+    "Celery",
+    "GroupResult",
+    "Ignore",
+    "Outcomes",
+    "Reject",
+    "RemoteError",
+    "Retry",
+    "Signature",
+    "Smallage",
+    "SmallageError",
+    "SoftTimeLimitExceeded",
+    "StoreFull",
+    "StoreUnavailable",
+    "Task",
+    "__version__",
+    "chord",
+    "current_app",
+    "group",
+    "maybe_signature",
+    "signature",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'smallage' has no attribute {name!r}")
+    from importlib import import_module
+
+    found = getattr(import_module(f"smallage.{home}"), name)
+    globals()[name] = found
+    return found

@@ -19,6 +19,10 @@ class Signature(dict[str, Any]):
 
     send: ClassVar[Sender | None] = None
     """Set by the client: sends a signature with (args, kwargs, options) and returns the result's handle."""
+    find: ClassVar[Callable[[Signature], Any] | None] = None
+    """Set by the client: the task of a signature."""
+    changed = False
+    """In the plan of a retry: its arguments are not those of the run before."""
 
     def __init__(
         self,
@@ -121,6 +125,22 @@ class Signature(dict[str, Any]):
         """Send the call with these arguments merged in."""
         return self.apply_async(args, kwargs)
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the task here and now, as a plain function call."""
+        merged_args, merged_kwargs, _ = self.merged(args, kwargs)
+        return self.type(*merged_args, **merged_kwargs)
+
+    @property
+    def type(self) -> Any:
+        """The task; raises NotRegistered if its name is not known here."""
+        if Signature.find is None:
+            raise ImproperlyConfigured("No task is known yet: import smallage and make an app first.")
+        return Signature.find(self)
+
+    def __invert__(self) -> Any:
+        """Send it and wait for its result."""
+        return self.apply_async().get()
+
     def __repr__(self) -> str:
         parts = [repr(one) for one in self["args"]] + [f"{name}={value!r}" for name, value in self["kwargs"].items()]
         return f"{self['task']}({', '.join(parts)})"
@@ -141,6 +161,10 @@ class group(Signature):
     def tasks(self) -> list[Signature]:
         members: list[Signature] = self["kwargs"]["tasks"]
         return members
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """Send the members, with these arguments before their own."""
+        return self.apply_async(args, {}, **options)
 
     def __len__(self) -> int:
         return len(self.tasks)

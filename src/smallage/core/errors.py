@@ -202,3 +202,11 @@ class TimeLimitExceeded(SmallageError):
 
 class SoftTimeLimitExceeded(Exception):
     """Raised inside a task body when its soft time limit is over, so that it can clean up."""
+
+
+class SmallageWarning(UserWarning):
+    """Root of Smallage's warnings."""
+
+
+class DuplicateTaskNameWarning(SmallageWarning):
+    """Two functions were registered under one name; the first stays."""

@@ -33,48 +33,18 @@ MAX_HEADER_BYTES: Final = 4096
 KNOWN_ACKS: Final = ("late", "early")
 
 CALL_OPTIONS: Final = frozenset(
-    [
-        "countdown",
-        "eta",
-        "expires",
-        "queue",
-        "priority",
-        "task_id",
-        "headers",
-        "ignore_result",
-        "retry",
-        "retry_policy",
-        "time_limit",
-        "soft_time_limit",
-        "shadow",
-        "root_id",
-        "parent_id",
-        "add_to_parent",
-    ]
+    (
+        *("countdown", "eta", "expires", "queue", "priority", "task_id", "headers", "ignore_result", "retry"),
+        *("retry_policy", "time_limit", "soft_time_limit", "shadow", "root_id", "parent_id", "add_to_parent"),
+    )
 )
 """Options of `apply_async` that do something."""
 QUIET_OPTIONS: Final = frozenset(
-    [
-        "producer",
-        "connection",
-        "publisher",
-        "serializer",
-        "compression",
-        "exchange",
-        "exchange_type",
-        "routing_key",
-        "delivery_mode",
-        "reply_to",
-        "argsrepr",
-        "kwargsrepr",
-        "correlation_id",
-        "origin",
-        "router",
-        "route_name",
-        "result_cls",
-        "mandatory",
-        "immediate",
-    ]
+    (
+        *("producer", "connection", "publisher", "serializer", "compression", "exchange", "exchange_type"),
+        *("routing_key", "delivery_mode", "reply_to", "argsrepr", "kwargsrepr", "correlation_id", "origin"),
+        *("router", "route_name", "result_cls", "mandatory", "immediate"),
+    )
 )
 """Celery's options of `apply_async` that need nothing done here."""
 

@@ -1,0 +1,96 @@
+"""One call's options over a task's own: the envelope and the extras of its message."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+from smallage.core import options as bounds
+from smallage.core.errors import ImproperlyConfigured
+from smallage.core.ids import check_queue
+from smallage.core.message import Envelope
+
+_KNOWN = bounds.CALL_OPTIONS | bounds.QUIET_OPTIONS
+_LATER = frozenset({"link", "link_error", "chain", "chord", "stamped_headers", "group_id"})
+
+
+def check(options: Mapping[str, Any]) -> None:
+    """Raise TypeError for an option that nobody knows, ImproperlyConfigured for one that is not offered."""
+    if not _KNOWN.issuperset(options):
+        for name in options:
+            if name in _LATER and options[name] is not None:
+                raise ImproperlyConfigured(
+                    f"The option {name} is not offered by this version; push what follows from the task itself, or use "
+                    "fan_out(then=...) or chord(header, body)."
+                )
+        bounds.check_names((name for name in options if name not in _LATER), _KNOWN, "apply_async")
+
+
+def call_envelope(
+    base: Envelope, options: Mapping[str, Any], result_expires: Any, now_us: int, zone: dt.tzinfo
+) -> Envelope:
+    """`base` with a call's options over it. `now_us` and `zone` give meaning to instants.
+
+    Raises ValueError or TypeError for values out of bounds; the text names the option.
+    """
+    queue, ignore = options.get("queue"), options.get("ignore_result")
+    delay_us, due_us = due(options, zone, now_us)
+    expires_in_us, expires_us = base.expires_in_us, base.expires_us
+    if "expires" in options:
+        expires_in_us, expires_us = expiry(options["expires"], zone, now_us)
+    priority = options.get("priority")
+    return Envelope(
+        name=base.name,
+        queue=base.queue if queue is None else check_queue(getattr(queue, "name", queue)),
+        priority=base.priority if priority is None else bounds.priority(priority),
+        delay_us=delay_us,
+        due_us=due_us,
+        expires_in_us=expires_in_us,
+        expires_us=expires_us,
+        keep_us=base.keep_us if ignore is None else bounds.keep_us(result_expires, bool(ignore)),
+        max_crashes=base.max_crashes,
+        max_lost=base.max_lost,
+    )
+
+
+def due(options: Mapping[str, Any], zone: dt.tzinfo, now_us: int) -> tuple[int, int | None]:
+    """(delay, instant) of a call: `countdown` wins over `eta`."""
+    countdown, eta = options.get("countdown"), options.get("eta")
+    if countdown is not None:
+        return bounds.seconds_us(countdown, "countdown"), None
+    if eta is not None:
+        return 0, bounds.instant_us(eta, "eta", zone, now_us)
+    return 0, None
+
+
+def expiry(expires: Any, zone: dt.tzinfo, now_us: int) -> tuple[int | None, int | None]:
+    """(age, instant) at which an unstarted task expires, from seconds, a timedelta or a datetime."""
+    if expires is None:
+        return None, None
+    if isinstance(expires, dt.datetime):
+        return None, bounds.instant_us(expires, "expires", zone, now_us)
+    if isinstance(expires, (int, float)) and expires < 0:
+        expires = 0
+    return bounds.seconds_us(expires, "expires"), None
+
+
+def call_extras(
+    options: Mapping[str, Any],
+    own_limits: tuple[float | None, float | None] = (None, None),
+    eta_us: int | None = None,
+) -> dict[str, Any]:
+    """What travels beside the arguments; empty for a plain call. `own_limits` are the task's (soft, hard)."""
+    extras: dict[str, Any] = {}
+    if options.get("headers"):
+        extras["h"] = bounds.headers(options["headers"])
+    if "soft_time_limit" in options or "time_limit" in options:
+        soft, hard = own_limits
+        extras["l"] = list(
+            bounds.limits(options.get("soft_time_limit", soft), options.get("time_limit", hard)),
+        )
+    if eta_us is not None:
+        extras["a"] = eta_us
+    if options.get("shadow"):
+        extras["s"] = str(options["shadow"])[:200]
+    return extras

@@ -1,0 +1,200 @@
+"""Tasks run here and now: `apply()` and `task_always_eager`. No store is needed, retries follow at once."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from smallage.app import current_app, new_id
+from smallage.core import calls, codec
+from smallage.core.canvas import Signature, signature
+from smallage.core.errors import TaskRevokedError
+from smallage.core.message import Cancelled, Claim, Crashed, Done, Failed, Outcome, Retry, Snooze
+from smallage.core.states import State
+from smallage.groups import GroupResult, Outcomes
+from smallage.result import EagerResult, restored
+from smallage.run import LocalContext, aexecute, execute
+from smallage.stores.base import GroupView, MemberResult
+
+if TYPE_CHECKING:
+    from smallage.app import Smallage
+    from smallage.task import Task
+
+R = TypeVar("R")
+
+
+def apply(
+    task: Task[Any, R], args: Sequence[Any], kwargs: Mapping[str, Any], call: Mapping[str, Any]
+) -> EagerResult[R]:
+    """Run a task with its arguments encoded and decoded once, as a worker would get them."""
+    call = dict(call)
+    throw = call.pop("throw", None)
+    for name in ("link", "link_error", "logfile", "loglevel", "retries"):
+        call.pop(name, None)
+    calls.check(call)
+    return _run(task, args, kwargs, call, LocalContext(eager=True), {}, throw)
+
+
+def _run(
+    task: Task[Any, R],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    call: dict[str, Any],
+    worker: LocalContext,
+    flags: Mapping[str, Any],
+    throw: bool | None = None,
+) -> EagerResult[R]:
+    prepared = task.current()
+    envelope, extras = task.call(prepared, args, kwargs, call)
+    claim = Claim(
+        id=call.get("task_id") or new_id(),
+        gen=1,
+        tok=1,
+        nonce="eager",
+        name=task.name,
+        payload=codec.encode_payload(args, kwargs, {**(extras or {}), **flags}, prepared.names),
+        queue=envelope.queue,
+        priority=envelope.priority,
+        body_of=None if worker.outcomes is None else worker.outcomes.id,
+    )
+    outcome = _to_the_end(task.app, task, claim, worker)
+    return _result(task, claim.id, outcome, worker, task.app.conf.task_eager_propagates if throw is None else throw)
+
+
+def _to_the_end(app: Smallage, task: Task[Any, Any], claim: Claim, worker: LocalContext) -> Outcome:
+    """Run and run again while the task asks for a retry."""
+    while True:
+        outcome = _run_async(app, claim, worker) if task.is_async else execute(app, claim, worker)
+        if isinstance(outcome, Retry):
+            claim = _next(claim, outcome.payload, claim.failures + 1, claim.releases)
+        elif isinstance(outcome, Snooze):
+            claim = _next(claim, None, claim.failures, claim.releases + 1)
+        else:
+            return outcome
+
+
+def _next(claim: Claim, payload: bytes | None, failures: int, releases: int) -> Claim:
+    return Claim(
+        id=claim.id,
+        gen=claim.gen,
+        tok=claim.tok + 1,
+        nonce=claim.nonce,
+        name=claim.name,
+        payload=payload or claim.payload,
+        queue=claim.queue,
+        priority=claim.priority,
+        failures=failures,
+        releases=releases,
+        body_of=claim.body_of,
+    )
+
+
+def _run_async(app: Smallage, claim: Claim, worker: LocalContext) -> Outcome:
+    """An async body in a loop of its own; in another thread if a loop runs in this one."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(aexecute(app, claim, worker))
+    ends: list[Outcome] = []
+    thread = threading.Thread(target=lambda: ends.append(asyncio.run(aexecute(app, claim, worker))))
+    thread.start()
+    thread.join()
+    return ends[0]
+
+
+def _result(task: Task[Any, R], task_id: str, outcome: Outcome, worker: LocalContext, throw: bool) -> EagerResult[R]:
+    if isinstance(outcome, Done):
+        value = codec.decode_result(outcome.result)
+        if isinstance(value, codec.Marked):
+            return EagerResult(task_id, value.meta, value.state)
+        return EagerResult(task_id, None if value is None else task.convert_result(value), "SUCCESS")
+    if isinstance(outcome, Cancelled):
+        return EagerResult(task_id, TaskRevokedError(outcome.reason), "REVOKED")
+    assert isinstance(outcome, (Failed, Crashed))
+    error, text = restored(outcome.error)
+    error = worker.error or error
+    if throw:
+        raise error
+    return EagerResult(task_id, error, "FAILURE", text)
+
+
+# -- groups -------------------------------------------------------------------------------------------------------
+class _Ended:
+    """The readers of a store, for a group whose members have all ended in this process."""
+
+    def __init__(self, name: str, members: list[MemberResult]) -> None:
+        self._members = members
+        done = sum(one.state == "done" for one in members)
+        cancelled = sum(one.state == "cancelled" for one in members)
+        self._view = GroupView(
+            id=name,
+            total=len(members),
+            done=done,
+            cancelled=cancelled,
+            failed=len(members) - done - cancelled,
+            sealed=True,
+        )
+
+    def group(self, name: str) -> GroupView:
+        return self._view
+
+    def results(self, name: str, offset: int, n: int) -> list[MemberResult]:
+        return self._members[offset : offset + n]
+
+
+class EagerGroupResult(GroupResult[R]):
+    """A group that was run here and now."""
+
+    def __init__(self, name: str, members: list[EagerResult[R]], encoded: list[MemberResult]) -> None:
+        super().__init__(name, app=SimpleNamespace(store=_Ended(name, encoded)))  # type: ignore[arg-type]
+        self._by_id = {one.id: one for one in members}
+
+    def handle(self, task_id: str) -> EagerResult[R]:
+        return self._by_id[task_id]
+
+
+def _group_of(results: list[EagerResult[Any]], name: str | None = None) -> EagerGroupResult[Any]:
+    encoded = [_member(place, one) for place, one in enumerate(results)]
+    return EagerGroupResult(name or new_id(), results, encoded)
+
+
+def _member(place: int, one: EagerResult[Any]) -> MemberResult:
+    state, value, text = one._read()
+    if state in ("SUCCESS", "IGNORED"):
+        return MemberResult(place, one.id, "done", codec.encode_result(value))
+    ended: State = "cancelled" if state == "REVOKED" else "dead"
+    error = value if isinstance(value, BaseException) else RuntimeError(str(value))
+    return MemberResult(place, one.id, ended, codec.encode_error(error, text), None if ended == "dead" else "revoked")
+
+
+def fan_out(task: Task[Any, R], rows: Sequence[Any], then: Any, call: dict[str, Any]) -> GroupResult[R]:
+    """`Task.fan_out` here and now."""
+    made = _group_of([apply(task, args, kwargs, call) for args, kwargs in rows])
+    if then is not None:
+        made.then = _body(task.app, signature(then), Outcomes(made.app, made.id), {})
+    return made
+
+
+def eager_group(members: Sequence[Signature]) -> GroupResult[Any]:
+    """A group of signatures here and now."""
+    return _group_of([one.apply_async() for one in members])
+
+
+def eager_chord(members: Sequence[Signature], body: Signature) -> EagerResult[Any]:
+    """A chord here and now; raises the header's first failure if `task_eager_propagates` is on."""
+    header = eager_group(members)
+    result = _body(body.app or current_app(), body, Outcomes(header.app, header.id), {"c": 1})
+    result.parent = header
+    return result
+
+
+def _body(app: Smallage, body: Signature, outcomes: Outcomes, flags: dict[str, Any]) -> EagerResult[Any]:
+    """Run a group's body with the outcomes."""
+    task = app.tasks[body.task]
+    if body.immutable:
+        flags = {**flags, "i": 1}
+    worker = LocalContext(eager=True, outcomes=outcomes)
+    return _run(task, body.args, body.kwargs, dict(body.options), worker, flags)

@@ -1,0 +1,244 @@
+"""`self.request`: what a running task knows about its own run.
+
+Two context variables say what runs here: `running`, the task that a worker started, and `direct`, a task that was
+called as a function. Threads, greenlets and asyncio tasks each have their own.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from contextvars import ContextVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from smallage.core.ids import child_id
+from smallage.core.message import Claim
+from smallage.core.options import isoformat
+
+if TYPE_CHECKING:
+    from smallage.app import Smallage
+    from smallage.task import Prepared, Task
+
+running: ContextVar[Request | None] = ContextVar("smallage_running", default=None)
+"""The run that a worker started in this context."""
+direct: ContextVar[Request | None] = ContextVar("smallage_direct", default=None)
+"""A task called as a function in this context, innermost first."""
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+class Request:
+    """One run of a task. Attributes may be set; what is not given is None, or as Celery has it."""
+
+    claim: Claim | None = None
+    app: Smallage
+    task_object: Task[Any, Any]
+    prepared: Prepared
+    hostname: str | None = None
+    is_eager = False
+    called_directly = False
+    args: Any = ()
+    kwargs: Any = None
+    extras: dict[str, Any]
+    # Celery's fields that always look like this here:
+    reply_to: str | None = None
+    chord: Any = None
+    chain: Any = None
+    callbacks: Any = None
+    errbacks: Any = None
+    stamps: Any = None
+    stamped_headers: Any = None
+    replaced_task_nesting = 0
+    children: tuple[Any, ...] = ()
+    # what this run did so far:
+    ordinal = 0
+    """Tasks pushed by this run."""
+    note: tuple[str, Any] | None = None
+    """The last state and meta given to `update_state`."""
+    pending_retry: BaseException | None = None
+    """A retry that was asked for with throw=False; it happens when the body returns."""
+    limit_override: int | None = None
+    """`max_retries` given to the last `retry()`."""
+
+    def __init__(
+        self,
+        app: Smallage,
+        task: Task[Any, Any],
+        claim: Claim | None,
+        args: Any,
+        kwargs: Any,
+        extras: dict[str, Any],
+        hostname: str | None = None,
+    ) -> None:
+        self.app = app
+        self.task_object = task
+        self.claim = claim
+        self.args = args
+        self.kwargs = kwargs
+        self.extras = extras
+        self.hostname = hostname
+
+    @classmethod
+    def outside(cls, app: Smallage, task: Task[Any, Any], args: Any = (), kwargs: Any = None) -> Request:
+        """The request of a task that was called as a function, or that does not run."""
+        made = cls(app, task, None, list(args), dict(kwargs or {}), {})
+        made.called_directly = True
+        return made
+
+    # -- identity -------------------------------------------------------------------------------------------------
+    @cached_property
+    def id(self) -> Any:
+        """The task's id; None when called directly."""
+        return self.claim.id if self.claim is not None else None
+
+    @cached_property
+    def task(self) -> str:
+        """The task's name."""
+        return self.task_object.name
+
+    @cached_property
+    def retries(self) -> int:
+        """Attempts before this one that ended in a retry."""
+        return self.claim.failures if self.claim is not None else 0
+
+    @cached_property
+    def crashes(self) -> int:
+        """Runs of this task that ended with the death of their worker."""
+        return self.claim.crashes + self.claim.lost if self.claim is not None else 0
+
+    @cached_property
+    def token(self) -> int:
+        """Fencing token of this run: higher than that of every earlier run of the task."""
+        return self.claim.tok if self.claim is not None else 0
+
+    @cached_property
+    def generation(self) -> int:
+        """1, and one more for each time that the ended task was sent round again."""
+        return self.claim.gen if self.claim is not None else 1
+
+    @cached_property
+    def parent_id(self) -> Any:
+        return self.extras.get("p")
+
+    @cached_property
+    def root_id(self) -> Any:
+        return self.extras.get("o") or self.extras.get("p") or self.id
+
+    @cached_property
+    def group(self) -> Any:
+        """Id of the group that the task is a member of, or whose body it is."""
+        return (self.claim.group or self.claim.body_of) if self.claim is not None else None
+
+    @cached_property
+    def group_index(self) -> Any:
+        return self.claim.index if self.claim is not None else None
+
+    @cached_property
+    def correlation_id(self) -> Any:
+        return self.id
+
+    @cached_property
+    def shadow(self) -> Any:
+        return self.extras.get("s")
+
+    # -- delivery -------------------------------------------------------------------------------------------------
+    @cached_property
+    def delivery_info(self) -> dict[str, Any]:
+        claim = self.claim
+        if claim is None:
+            return {"exchange": "", "routing_key": None, "priority": 0, "redelivered": False}
+        return {
+            "exchange": "",
+            "routing_key": claim.queue,
+            "priority": claim.priority,
+            "redelivered": self.crashes > 0,
+        }
+
+    @cached_property
+    def headers(self) -> Any:
+        """The caller's own headers, or None."""
+        return self.extras.get("h")
+
+    @cached_property
+    def properties(self) -> dict[str, Any]:
+        return {"correlation_id": self.id, "delivery_info": self.delivery_info}
+
+    @cached_property
+    def origin(self) -> Any:
+        return None
+
+    @cached_property
+    def eta(self) -> str | None:
+        """The instant asked for with `eta`, as ISO-8601 text."""
+        return isoformat(self.extras.get("a"))
+
+    @cached_property
+    def expires(self) -> str | None:
+        """The instant after which the task would not have been started, as ISO-8601 text."""
+        return isoformat(self.claim.expires_us) if self.claim is not None else None
+
+    @cached_property
+    def ignore_result(self) -> bool:
+        return self.claim.keep_us == 0 if self.claim is not None else False
+
+    @cached_property
+    def soft_time_limit(self) -> float | None:
+        return self._limits[0]
+
+    @cached_property
+    def time_limit(self) -> float | None:
+        return self._limits[1]
+
+    @cached_property
+    def timelimit(self) -> list[float | None]:
+        """[hard, soft], as Celery has it."""
+        return [self._limits[1], self._limits[0]]
+
+    @cached_property
+    def _limits(self) -> tuple[float | None, float | None]:
+        called = self.extras.get("l")
+        return (called[0], called[1]) if called else self.task_object.own_limits()
+
+    @cached_property
+    def pushed(self) -> dt.datetime | None:
+        """When the task was accepted, by the store's clock."""
+        return _EPOCH + dt.timedelta(microseconds=self.claim.pushed_us) if self.claim is not None else None
+
+    @cached_property
+    def claimed(self) -> dt.datetime | None:
+        """When this run was claimed, by the store's clock."""
+        return _EPOCH + dt.timedelta(microseconds=self.claim.claimed_us) if self.claim is not None else None
+
+    @cached_property
+    def waited(self) -> float:
+        """Seconds between the two."""
+        return (self.claim.claimed_us - self.claim.pushed_us) / 1e6 if self.claim is not None else 0.0
+
+    # -- Celery's dict-like side ----------------------------------------------------------------------------------
+    def get(self, name: str, default: Any = None) -> Any:
+        """An attribute, or `default`."""
+        return getattr(self, name, default)
+
+    def update(self, *sources: Any, **values: Any) -> None:
+        """Set attributes."""
+        for source in sources:
+            self.__dict__.update(source)
+        self.__dict__.update(values)
+
+    def __getattr__(self, name: str) -> Any:
+        headers = self.__dict__.get("extras", {}).get("h")
+        if headers and name in headers:
+            return headers[name]
+        raise AttributeError(f"this run has no '{name}'")
+
+    def __repr__(self) -> str:
+        return f"<Request {self.task}[{self.id}]>"
+
+    # -- what the run pushes --------------------------------------------------------------------------------------
+    def next_child(self, digest: bytes) -> str:
+        """Id of the next task that this run pushes; the same when a killed run is repeated."""
+        claim = self.claim
+        assert claim is not None
+        ordinal = self.ordinal
+        self.ordinal = ordinal + 1
+        return child_id(claim.id, claim.gen, claim.failures, ordinal, digest)

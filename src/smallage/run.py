@@ -1,0 +1,509 @@
+"""One claim, from its bytes to its outcome. Nothing here touches the store but what the body itself asks for.
+
+`execute` runs sync bodies, `aexecute` async ones. Neither raises: every way in which a body can end is an `Outcome`.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+import traceback as tracebacks
+from asyncio import CancelledError
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from smallage import signals
+from smallage.core import calls, codec, retry
+from smallage.core.errors import (
+    ChordError,
+    DecodeError,
+    EncodeError,
+    Ignore,
+    MaxRetriesExceededError,
+    PayloadTooLarge,
+    Reject,
+    SoftTimeLimitExceeded,
+    StoreError,
+    TimeLimitExceeded,
+    WorkerLostError,
+)
+from smallage.core.errors import Retry as RetryError
+from smallage.core.message import (
+    Cancelled,
+    Claim,
+    Crashed,
+    Done,
+    Failed,
+    Outcome,
+    Parked,
+    Released,
+    Retry,
+    Snooze,
+)
+from smallage.request import Request, running
+
+if TYPE_CHECKING:
+    from smallage.app import Smallage
+
+logger = logging.getLogger("smallage.task")
+
+TERMINATED = "smallage:terminated"
+HARD_LIMIT = "smallage:time-limit"
+SOFT_LIMIT = "smallage:soft-time-limit"
+RELEASED = "smallage:released"
+"""What an async pool passes to `asyncio.Task.cancel(msg)`, so that the outcome says why the body was cancelled."""
+
+STORE_AWAY_US = 1_000_000
+"""Wait of a group's body whose group cannot be read now."""
+
+
+class Terminated(BaseException):
+    """Injected into a running body whose task was revoked with `terminate`."""
+
+
+class HardTimeout(BaseException):
+    """Injected into a running body whose hard time limit is over."""
+
+
+class WorkerContext(Protocol):
+    """What a run needs to know of its worker."""
+
+    hostname: str
+    pid: int
+    rng: random.Random
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        ...
+
+    def settle_early(self, claim: Claim) -> bool:
+        """Settle a claim as done before its body runs (`ack="early"`); False if it is not ours any more."""
+        ...
+
+
+@dataclass
+class LocalContext:
+    """A worker context for runs without a worker: eager tasks and tests."""
+
+    hostname: str = "local"
+    pid: int = 0
+    rng: random.Random = field(default_factory=random.Random)
+    eager: bool = False
+    """The run has no store: states it sets itself stay in the process."""
+    outcomes: Any = None
+    """What a group's body gets, instead of reading it from the store."""
+    error: BaseException | None = None
+    """What made the last run fail."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def settle_early(self, claim: Claim) -> bool:
+        return True
+
+
+# -- the two entries ----------------------------------------------------------------------------------------------
+def execute(app: Smallage, claim: Claim, worker: WorkerContext) -> Outcome:
+    """Run the sync body of a claimed task to its end."""
+    opened = _open(app, claim, worker)
+    if not isinstance(opened, Request):
+        return opened
+    token = running.set(opened)
+    try:
+        prepared = opened.prepared
+        if prepared.hooked or signals.hearing:
+            _before(opened)
+        value = prepared.entry(*opened.args, **opened.kwargs)
+        return _returned(opened, value, worker)
+    except BaseException as error:
+        return _raised(opened, error, worker)
+    finally:
+        running.reset(token)
+
+
+async def aexecute(app: Smallage, claim: Claim, worker: WorkerContext) -> Outcome:
+    """Run the async body of a claimed task to its end."""
+    opened = _open(app, claim, worker)
+    if not isinstance(opened, Request):
+        return opened
+    token = running.set(opened)
+    try:
+        prepared = opened.prepared
+        if prepared.hooked or signals.hearing:
+            _before(opened)
+        value = await prepared.entry(*opened.args, **opened.kwargs)
+        return _returned(opened, value, worker)
+    except BaseException as error:
+        return _raised(opened, error, worker)
+    finally:
+        running.reset(token)
+
+
+def is_async(app: Smallage, claim: Claim) -> bool | None:
+    """True if the claimed task's body is `async def`; None if its name is unknown here."""
+    task = app.tasks.get(claim.name)
+    return None if task is None else task.is_async
+
+
+def limits(app: Smallage, claim: Claim) -> tuple[float | None, float | None]:
+    """(soft, hard) time limits of a claimed task in seconds: the call's, else the task's, else the settings'."""
+    task = app.tasks.get(claim.name)
+    if task is None:
+        return None, None
+    if claim.payload[:1] == _HAS_EXTRAS:
+        try:
+            called = _unpacked(claim.payload)[2].get("l")
+            if called:
+                return called[0], called[1]
+        except (DecodeError, TypeError, IndexError):
+            pass  # the run will say so
+    return task.current().limits
+
+
+_HAS_EXTRAS = b"\x93"
+"""First byte of a payload with extras: an array of three."""
+
+
+# -- before the body ----------------------------------------------------------------------------------------------
+_last_template: tuple[bytes, tuple[Any, Any, Any]] = (b"", ([], {}, {}))
+
+
+def _unpacked(payload: bytes) -> tuple[Any, Any, Any]:
+    return codec.decode_payload(payload)
+
+
+def _arguments(claim: Claim) -> tuple[Any, Any, Any]:
+    """(args, kwargs, extras) of a claim; a group's template is decoded once for a row of members."""
+    row = claim.row
+    if row is None:
+        return codec.decode_payload(claim.payload)
+    global _last_template
+    known, template = _last_template
+    if known != claim.payload:
+        template = codec.decode_payload(claim.payload)
+        _last_template = (claim.payload, template)
+    args, kwargs = codec.decode_row(row)
+    if template[0]:
+        args = [*args, *template[0]]
+    if template[1]:
+        kwargs = {**template[1], **kwargs}
+    return args, kwargs, template[2]
+
+
+def _open(app: Smallage, claim: Claim, worker: WorkerContext) -> Request | Outcome:
+    """The request of a run, or the outcome that makes a run needless."""
+    task = app.tasks.get(claim.name)
+    if task is None:
+        return Parked()
+    try:
+        args, kwargs, extras = _arguments(claim)
+    except Exception as error:
+        logger.error("Task %s[%s] cannot be read: %s", claim.name, claim.id, error)
+        return Failed(codec.encode_error(error), reason="undecodable")
+    request = Request(app, task, claim, args, kwargs, extras, worker.hostname)
+    try:
+        prepared = task._prepared
+        if prepared is None or prepared.version != app.conf.version:
+            prepared = task.prepare()
+        request.prepared = prepared
+        if prepared.convert is not None:
+            request.args, request.kwargs = prepared.convert(args, kwargs, claim.body_of is not None)
+        if type(worker) is LocalContext:
+            request.is_eager = worker.eager
+        if claim.body_of is not None:
+            _give_outcomes(request, worker)
+        if prepared.ack == "early" and not worker.settle_early(claim):
+            return Released()
+    except StoreError as error:
+        logger.warning("Task %s[%s] waits for the store: %s", claim.name, claim.id, error)
+        return Snooze(STORE_AWAY_US)
+    except Exception as error:
+        return _failed(request, error, None, worker)
+    return request
+
+
+def _give_outcomes(request: Request, worker: WorkerContext) -> None:
+    """First argument of a group's body: the outcomes, or a chord's list of results."""
+    from smallage.groups import Outcomes, chord_values
+
+    claim, extras = request.claim, request.extras
+    assert claim is not None
+    assert claim.body_of is not None
+    outcomes = worker.outcomes if type(worker) is LocalContext else None
+    outcomes = outcomes or Outcomes(request.app, claim.body_of)
+    if extras.get("c"):
+        first: Any = chord_values(outcomes)
+    else:
+        first = outcomes
+    if not extras.get("i"):
+        request.args = [first, *request.args]
+
+
+def _before(request: Request) -> None:
+    """Signals and hooks ahead of the body; only for tasks that have any."""
+    task = request.task_object
+    if signals.task_prerun.receivers:
+        signals.task_prerun.send(task, task_id=request.id, task=task, args=request.args, kwargs=request.kwargs)
+    request.__dict__["started"] = time.perf_counter()
+    task.before_start(request.id, request.args, request.kwargs)
+
+
+# -- after the body -----------------------------------------------------------------------------------------------
+def _returned(request: Request, value: Any, worker: WorkerContext) -> Outcome:
+    """The body came to its end."""
+    pending = request.pending_retry
+    if pending is not None:
+        return _raised(request, pending, worker)
+    claim = request.claim
+    assert claim is not None
+    if claim.keep_us == 0 or value is None:
+        result = None
+    else:
+        try:
+            result = codec.encode_result(value)
+            if result is not None and len(result) > request.prepared.warn_over:
+                request.app.check_size(claim.name, len(result), "results")
+        except (EncodeError, PayloadTooLarge) as error:
+            return _failed(request, _said_of_result(error, claim), None, worker)
+    if request.prepared.hooked or signals.hearing:
+        _after_success(request, value)
+    if logger.isEnabledFor(logging.INFO):
+        logger.info("Task %s[%s] succeeded", claim.name, claim.id)
+    return Done(result)
+
+
+def _said_of_result(error: Exception, claim: Claim) -> Exception:
+    text = str(error)
+    if isinstance(error, PayloadTooLarge):
+        return PayloadTooLarge(text)
+    return EncodeError(f"{claim.name} returned what cannot travel: {text.replace('pass ', 'return ')}")
+
+
+def _raised(request: Request, error: BaseException, worker: WorkerContext) -> Outcome:
+    """The body raised: what that means for the task."""
+    if isinstance(error, RetryError):
+        return _retried(request, error, worker)
+    if isinstance(error, Ignore):
+        state, meta = request.note or ("IGNORED", None)
+        return Done(codec.encode_mark(state, meta))
+    if isinstance(error, Reject):
+        return _rejected(request, error, worker)
+    if isinstance(error, Exception):
+        again = _automatic(request, error, worker)
+        if again is not None:
+            return again
+        return _failed(request, error, error, worker)
+    return _stopped(request, error, worker)
+
+
+def _stopped(request: Request, error: BaseException, worker: WorkerContext) -> Outcome:
+    """The body was ended from outside, or raised something that is no Exception."""
+    task, claim = request.task_object, request.claim
+    assert claim is not None
+    reason = error.args[0] if isinstance(error, CancelledError) and error.args else None
+    if isinstance(error, Terminated) or reason == TERMINATED:
+        logger.info("Task %s[%s] was terminated", claim.name, claim.id)
+        return Cancelled(reason="terminated")
+    if isinstance(error, HardTimeout) or reason == HARD_LIMIT:
+        seconds = request.time_limit
+        return _failed(request, TimeLimitExceeded(*(() if seconds is None else (seconds,))), error, worker)
+    if reason == SOFT_LIMIT:
+        seconds = request.soft_time_limit
+        soft = SoftTimeLimitExceeded(*(() if seconds is None else (seconds,)))
+        return _automatic(request, soft, worker) or _failed(request, soft, error, worker)
+    if reason == RELEASED:
+        return Released()
+    if isinstance(error, (SystemExit, KeyboardInterrupt)):
+        logger.warning("Task %s[%s] raised %s; counted as a crash", claim.name, claim.id, type(error).__name__)
+        lost = WorkerLostError(f"{task.name} raised {type(error).__name__} in its body")
+        return Crashed(codec.encode_error(lost, _traceback(error)))
+    return _failed(request, error, error, worker)
+
+
+# -- retries ------------------------------------------------------------------------------------------------------
+def _automatic(request: Request, error: Exception, worker: WorkerContext) -> Outcome | None:
+    """The retry of a task with `autoretry_for`, or None if the error is not one of those or retries are used up."""
+    task = request.task_object
+    if not task.autoretry_for or not isinstance(error, tuple(task.autoretry_for)):
+        return None
+    if task.dont_autoretry_for and isinstance(error, tuple(task.dont_autoretry_for)):
+        return None
+    if isinstance(error, (MaxRetriesExceededError, DecodeError)):
+        return None
+    limit = request.limit_override
+    if limit is None:
+        limit = task.retry_kwargs.get("max_retries", task.max_retries)
+    if retry.refused(request.retries, limit):
+        return None
+    again = RetryError(exc=error, when=retry.automatic_delay(task, request.retries, worker.rng))
+    again.__traceback__ = error.__traceback__
+    return _retried(request, again, worker)
+
+
+def _retried(request: Request, error: RetryError, worker: WorkerContext) -> Outcome:
+    """The outcome of a retry: when, and what changes."""
+    task, claim, plan = request.task_object, request.claim, error.sig
+    assert claim is not None
+    call: dict[str, Any] = dict(plan.options) if plan is not None else {}
+    if "countdown" not in call and "eta" not in call:
+        if plan is None and retry.refused(request.retries, task.max_retries):
+            return _failed(request, error, error, worker)
+        when = error.when if error.when is not None else task.default_retry_delay
+        call["countdown" if isinstance(when, (int, float)) else "eta"] = when
+    cause = error.exc if isinstance(error.exc, BaseException) else error
+    data = codec.encode_error(cause, _traceback(cause if cause.__traceback__ is not None else error))
+    try:
+        outcome = _again(request, call, plan, data, worker)
+    except Exception as problem:  # options out of bounds, arguments that cannot travel
+        return _failed(request, problem, problem, worker)
+    _after_retry(request, error, data)
+    return outcome
+
+
+def _again(request: Request, call: dict[str, Any], plan: Any, data: bytes, worker: WorkerContext) -> Retry:
+    app, claim = request.app, request.claim
+    assert claim is not None
+    now_us = int(worker.now() * 1_000_000)
+    delay_us, due_us = calls.due(call, app.zone(), now_us)
+    expires_us: int | None = None
+    if "expires" in call:
+        age, expires_us = calls.expiry(call["expires"], app.zone(), now_us)
+        expires_us = now_us + age if age is not None else expires_us or 0
+    queue, rank = call.get("queue"), call.get("priority")
+    return Retry(
+        delay_us=delay_us,
+        due_us=due_us,
+        error=data,
+        payload=_new_payload(request, call, plan),
+        queue=None if queue is None else app.known_queue(getattr(queue, "name", queue)),
+        priority=rank,
+        expires_us=expires_us,
+        note=codec.encode_note("RETRY", data),
+    )
+
+
+def _new_payload(request: Request, call: dict[str, Any], plan: Any) -> bytes | None:
+    """The payload of the next attempt if anything in it changes, else None."""
+    task = request.task_object
+    extras = calls.call_extras(call, task.own_limits())
+    extras.pop("a", None)
+    changed = plan is not None and plan.changed
+    if not changed and not extras:
+        return None
+    args, kwargs = (plan.args, plan.kwargs) if changed else (request.args, request.kwargs)
+    payload = codec.encode_payload(args, kwargs, {**request.extras, **extras}, task.current().names)
+    if len(payload) > request.prepared.warn_over:
+        request.app.check_size(task.name, len(payload))
+    return payload
+
+
+def _rejected(request: Request, error: Reject, worker: WorkerContext) -> Outcome:
+    claim = request.claim
+    assert claim is not None
+    if error.requeue:
+        return Snooze(retry.reject_delay_us(claim.releases))
+    if type(worker) is LocalContext:
+        worker.error = error
+    text = _traceback(error)
+    _signal_failure(request, error, text)
+    return Failed(codec.encode_error(error, text))
+
+
+# -- failures and what hears of them ------------------------------------------------------------------------------
+class ExceptionInfo:
+    """`einfo` of Celery's hooks: the exception, its type and its traceback as text."""
+
+    def __init__(self, exception: BaseException, traceback: str | None) -> None:
+        self.exception = exception
+        self.type = type(exception)
+        self.traceback = traceback or ""
+
+    def __str__(self) -> str:
+        return self.traceback
+
+
+def _failed(request: Request, error: BaseException, raised: BaseException | None, worker: WorkerContext) -> Failed:
+    """The task fails for good with `error`; `raised` carries the traceback."""
+    task, claim = request.task_object, request.claim
+    assert claim is not None
+    text = None if raised is None else _traceback(raised)
+    if type(worker) is LocalContext:
+        worker.error = error
+    expected = isinstance(error, tuple(task.throws)) if task.throws else False
+    if expected:
+        logger.info("Task %s[%s] raised expected %s", claim.name, claim.id, type(error).__name__)
+    else:
+        logger.error("Task %s[%s] raised unexpected: %s\n%s", claim.name, claim.id, type(error).__name__, text or "")
+    if not isinstance(error, ChordError):
+        _guarded(request, "on_failure", error, claim.id, request.args, request.kwargs, ExceptionInfo(error, text))
+    _signal_failure(request, error, text)
+    _after_return(request, "FAILURE", error, ExceptionInfo(error, text))
+    return Failed(codec.encode_error(error, text))
+
+
+def _traceback(error: BaseException) -> str:
+    """The traceback as text, without the frames of this file, which tell nobody anything."""
+    here = error.__traceback__
+    while here is not None and here.tb_frame.f_code.co_filename == __file__:
+        here = here.tb_next
+    return "".join(tracebacks.format_exception(type(error), error, here))
+
+
+def _guarded(request: Request, hook: str, *values: Any) -> None:
+    """Call a hook of the task; what it raises is logged and changes nothing."""
+    try:
+        getattr(request.task_object, hook)(*values)
+    except Exception:
+        logger.exception("%s of %s[%s] failed", hook, request.task, request.id)
+
+
+def _signal_failure(request: Request, error: BaseException, text: str | None) -> None:
+    if signals.task_failure.receivers:
+        signals.task_failure.send(
+            request.task_object,
+            task_id=request.id,
+            exception=error,
+            args=request.args,
+            kwargs=request.kwargs,
+            traceback=error.__traceback__,
+            einfo=ExceptionInfo(error, text),
+        )
+
+
+def _after_success(request: Request, value: Any) -> None:
+    task = request.task_object
+    _guarded(request, "on_success", value, request.id, request.args, request.kwargs)
+    if signals.task_success.receivers:
+        runtime = time.perf_counter() - request.__dict__.get("started", time.perf_counter())
+        signals.task_success.send(task, result=value, runtime=runtime)
+    _after_return(request, "SUCCESS", value, None)
+
+
+def _after_return(request: Request, status: str, value: Any, einfo: ExceptionInfo | None) -> None:
+    _guarded(request, "after_return", status, value, request.id, request.args, request.kwargs, einfo)
+    _signal_postrun(request, value, status)
+
+
+def _signal_postrun(request: Request, value: Any, status: str) -> None:
+    task = request.task_object
+    if signals.task_postrun.receivers:
+        signals.task_postrun.send(
+            task,
+            task_id=request.id,
+            task=task,
+            args=request.args,
+            kwargs=request.kwargs,
+            retval=value,
+            state=status,
+        )
+
+
+def _after_retry(request: Request, error: RetryError, data: bytes) -> None:
+    cause = error.exc if isinstance(error.exc, BaseException) else error
+    info = ExceptionInfo(cause, codec.decode_error(data).traceback)
+    logger.info("Task %s[%s] retry: %s", request.task, request.id, error.humanize())
+    _guarded(request, "on_retry", cause, request.id, request.args, request.kwargs, info)
+    if signals.task_retry.receivers:
+        signals.task_retry.send(request.task_object, request=request, reason=error, einfo=info)
+    _signal_postrun(request, error, "RETRY")

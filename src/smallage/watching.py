@@ -1,0 +1,103 @@
+"""Waiting for the store's notices: one thread an app that serves any number of waiting threads and coroutines."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from smallage.core.errors import StoreError
+from smallage.stores.base import Store, Watch
+
+logger = logging.getLogger("smallage.watching")
+
+REREAD: Final = 30.0
+"""Seconds after which a waiter looks for itself, should a notice have been lost."""
+
+
+class Hub:
+    """Who waits for which id. The thread starts with the first waiter."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._waiting: dict[str, list[Callable[[], None]]] = {}
+        self._watch: Watch | None = None
+        self._closed = False
+
+    def add(self, name: str, notify: Callable[[], None]) -> None:
+        """Call `notify`, from the hub's thread, whenever the task or group `name` may have changed. What changes after
+        this returns is told; read the state after it."""
+        with self._lock:
+            watch = self._watch
+            if watch is None:
+                watch = self._watch = self._store.watch()
+                threading.Thread(target=self._serve, args=(watch,), name="smallage-watch", daemon=True).start()
+            self._waiting.setdefault(name, []).append(notify)
+        watch.add((name,))
+
+    def discard(self, name: str, notify: Callable[[], None]) -> None:
+        """Stop calling `notify`."""
+        with self._lock:
+            waiters = self._waiting.get(name, [])
+            if notify in waiters:
+                waiters.remove(notify)
+            if waiters or name not in self._waiting:
+                return
+            del self._waiting[name]
+            watch = self._watch
+            if watch is not None:
+                watch.discard((name,))
+
+    def close(self) -> None:
+        """End the thread; waiters look once more."""
+        with self._lock:
+            self._closed = True
+            watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.wake()
+        self._tell(None)
+
+    def _serve(self, watch: Watch) -> None:
+        while not self._closed:
+            try:
+                changed = watch.wait(REREAD)
+            except StoreError as error:
+                logger.warning("Waiting for results: %s", error)
+                threading.Event().wait(1.0)
+                self._tell(None)
+                continue
+            if changed:
+                self._tell(changed)
+        watch.close()
+
+    def _tell(self, names: set[str] | None) -> None:
+        """Notify the waiters of these names, or all."""
+        with self._lock:
+            chosen = self._waiting if names is None else names
+            notify = [one for name in chosen for one in self._waiting.get(name, ())]
+        for one in notify:
+            one()
+
+
+class Waiter:
+    """A thread's subscription to one id."""
+
+    def __init__(self, hub: Hub, name: str) -> None:
+        self._hub = hub
+        self._name = name
+        self._event = threading.Event()
+
+    def __enter__(self) -> Waiter:
+        self._hub.add(self._name, self._event.set)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._hub.discard(self._name, self._event.set)
+
+    def wait(self, timeout: float | None) -> bool:
+        """True when something may have changed since the last call; False after `timeout` seconds."""
+        told = self._event.wait(timeout)
+        self._event.clear()
+        return told
