@@ -38,11 +38,11 @@ def _parameters() -> list[click.Parameter]:
 
 
 @click.pass_context
-def _run(ctx: click.Context, where: str | None, **found: Any) -> None:
+def _run(ctx: click.Context, /, where: str | None, **found: Any) -> None:
     """Run tasks of APP: module:object, module:factory(), a module or a file; without it tasks.py or app.py is found.
 
-    TERM or INT: finish what runs, within --shutdown-timeout; again: hand it back now. QUIT: end at once. USR1: print all
-    stacks. HUP: replace the children.
+    TERM or INT: finish what runs, within --shutdown-timeout; again: hand it back now. QUIT: end at once. USR1: print
+    all stacks. HUP: replace the children.
     """
     outer: dict[str, Any] = ctx.obj or {}
     found["app"] = where or found.get("app") or outer.get("app")

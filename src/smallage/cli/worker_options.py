@@ -52,7 +52,7 @@ OPTIONS = (
     Option(("-A", "--app"), "app", str, "Where the app is, if not given as argument."),
     Option(("-b", "--broker", "--store"), "store", str, "URL of the store; wins over the app's own."),
     Option(("-P", "--pool"), "pool", str, "processes (default), threads, asyncio, gevent or solo."),
-    Option(("-c", "--concurrency"), "concurrency", positive_int, "Tasks at a time; for pools of threads: in each child."),
+    Option(("-c", "--concurrency"), "concurrency", positive_int, "Tasks at a time; threads, coroutines: per child."),
     Option(("--processes",), "processes", positive_int, "Children, each with its own pool of threads, coroutines, …"),
     Option(("-Q", "--queues"), "queues", comma_list, "Queues to serve, comma separated."),
     Option(("-n", "--hostname"), "node", str, "Name of this worker, such as w1@%h."),
@@ -60,8 +60,8 @@ OPTIONS = (
     Option(("--log-format",), "log_format", str, "text or json.", ("text", "json")),
     Option(("--burst",), "burst", "flag", "Exit when all queues served are empty."),
     Option(("--max-tasks-per-child",), "max_tasks_per_child", positive_int, "Replace a child after so many tasks."),
-    Option(("--max-memory-per-child",), "max_memory_per_child", positive_int, "Replace a child that has grown to so many KiB."),
-    Option(("--shutdown-timeout",), "shutdown_timeout", seconds, "Seconds that running tasks have to end at a stop (30)."),
+    Option(("--max-memory-per-child",), "max_memory_per_child", positive_int, "Replace a child above so many KiB."),
+    Option(("--shutdown-timeout",), "shutdown_timeout", seconds, "Seconds that running tasks have to end at a stop."),
     Option(("--time-limit",), "time_limit", limit, "Hard time limit in seconds of tasks that have none."),
     Option(("--soft-time-limit",), "soft_time_limit", limit, "Soft time limit in seconds of tasks that have none."),
     Option(("--prefetch-multiplier",), "prefetch_multiplier", int, "Upper bound of claims in hand for each place."),
@@ -76,7 +76,7 @@ OPTIONS = (
 
 
 def parse_quickly(arguments: list[str]) -> dict[str, Any] | None:
-    """The options of a plain `worker` command; None for everything else, which is then click's to read and to refuse."""
+    """The options of a plain `worker` command; None for all else, which is then click's to read and to refuse."""
     if not arguments or any("COMPLETE" in name for name in os.environ if name.startswith("_SMALLAGE")):
         return None
     flags = {flag: option for option in OPTIONS for flag in option.flags}

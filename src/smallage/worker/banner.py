@@ -25,4 +25,5 @@ def banner(options: WorkerOptions, plan: Plan, store: str) -> None:
         ("pool", pool),
         ("queues", ", ".join(plan.queues)),
     ]
-    print("\n".join(f"{name:>8}  {value}" if name else value for name, value in lines), file=sys.stderr, flush=True)
+    sys.stderr.write("".join(f"{name:>8}  {value}\n" if name else f"{value}\n" for name, value in lines))
+    sys.stderr.flush()

@@ -22,7 +22,9 @@ LISTEN = 5.0
 class Bells:
     """Calls `ring()` when there may be work. Bells rung while nobody listens are kept by the store."""
 
-    def __init__(self, store: Store, session: Callable[[], str], queues: tuple[str, ...], ring: Callable[[], None]) -> None:
+    def __init__(
+        self, store: Store, session: Callable[[], str], queues: tuple[str, ...], ring: Callable[[], None]
+    ) -> None:
         self._store, self._session, self._queues, self._ring = store, session, queues, ring
         self._wanted = threading.Event()
         self._closed = threading.Event()
@@ -60,7 +62,7 @@ class Bells:
                 rang = self._store.listen(self._session(), self._queues, LISTEN)
             except StoreError:
                 # The engine will say that the store is away, once it is asked for something.
-                self._closed.wait(random.uniform(0.0, ceiling))  # noqa: S311
+                self._closed.wait(random.uniform(0.0, ceiling))
                 ceiling = min(1.0, ceiling * 2)
                 rang = ceiling >= 1.0
             else:

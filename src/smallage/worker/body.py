@@ -46,7 +46,9 @@ class Body:
         if kind is None:
             return self.unknown(claim)
         if slot.runner is None:
-            slot.runner = _new_runner()
+            from smallage.worker.pools.driven import Runner
+
+            slot.runner = Runner(slot)
         outcome: Outcome = slot.runner.run(run.aexecute(self.app, claim, self.context))
         return outcome
 
@@ -68,9 +70,3 @@ class Body:
             return Failed(encode_error(problem), reason="undecodable")
         request = Request(self.app, task, claim, args, kwargs, extras, self.context.hostname)
         return run._raised(request, error, self.context)
-
-
-def _new_runner() -> Any:
-    import asyncio
-
-    return asyncio.Runner()

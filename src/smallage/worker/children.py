@@ -93,7 +93,7 @@ def _become_child(start: Start, theirs: socket.socket, board: Board, supervisor:
 
 
 def _spawn(theirs: socket.socket, board: Board) -> int:
-    """A fresh interpreter that runs `smallage.worker.spawned`; it gets two descriptors and hears the rest on its line."""
+    """A fresh interpreter that runs `smallage.worker.spawned`; it gets two descriptors, the rest comes on its line."""
     assert board.fd is not None
     fds = (theirs.fileno(), board.fd)
     for fd in fds:

@@ -24,7 +24,7 @@ FIRST, LAST = 0.05, 1.0
 T = TypeVar("T")
 
 
-class GivenUp(Exception):  # noqa: N818 - not an error: the patience was ended from outside
+class GivenUp(Exception):
     """The worker leaves before the store came back."""
 
 
@@ -33,7 +33,7 @@ class Patience:
 
     def __init__(self, wake: Wake, give_up: Callable[[], bool]) -> None:
         self._wake, self._give_up = wake, give_up
-        self._random = random.Random()  # noqa: S311
+        self._random = random.Random()
         self.away = False
         """The last call failed: the store is away."""
 

@@ -110,7 +110,8 @@ class Limits:
             if now < hard_at + GRACE:
                 return hard_at + GRACE
         if abandon(slot, claim):
-            how = "ending" if pool.stoppable else "it goes on, so replacing"
-            logger.error("Hard time limit (%ss) exceeded for %s[%s]: %s its process", slot.hard, claim.name, claim.id, how)
+            logger.error(
+                "%s[%s] is beyond its time limit (%ss): replacing its process", claim.name, claim.id, slot.hard
+            )
             self._stuck(slot, claim)
         return math.inf

@@ -11,7 +11,8 @@ _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
 
 
 def die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent, of pid `parent`, dies (Linux; elsewhere the line's end tells)."""
+    """Have the kernel kill this process when its parent, of pid `parent`, dies (elsewhere than on Linux the line's end
+    tells)."""
     if sys.platform == "linux":
         import ctypes
 

@@ -1,4 +1,4 @@
-"""Entry of a child that is started as a fresh interpreter: `python -m smallage.worker.spawned LINE BOARD SLOTS PARENT`."""
+"""Entry of a child that is a fresh interpreter: `python -m smallage.worker.spawned LINE BOARD SLOTS PARENT`."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def main() -> None:
     from smallage.worker.board import inherited
     from smallage.worker.child import Start
     from smallage.worker.child import main as child_main
-    from smallage.worker.line import Line
+    from smallage.worker.line import Line, Word
 
     settle_in.die_with(parent)
     os.set_inheritable(line_fd, False)
     line = Line(socket.socket(fileno=line_fd))
-    words = []
+    words: list[Word] = []
     while not words:
         heard = line.hear(wait=True)
         if heard is None:

@@ -1,7 +1,7 @@
 """The parent of a worker's children: starts them, renews their sessions, charges their deaths, passes signals on.
 
-It has one thread and runs no user code, so nothing that a task does can keep it from renewing the leases. Children claim
-from the store themselves; no task passes through here.
+It has one thread and runs no user code, so nothing that a task does can keep it from renewing the leases. Children
+claim from the store themselves; no task passes through here.
 """
 
 from __future__ import annotations
@@ -154,7 +154,8 @@ class Supervisor:
     def _dump(self) -> None:
         import faulthandler
 
-        print(f"Stack of the supervisor {os.getpid()}:", file=sys.stderr, flush=True)
+        sys.stderr.write(f"Stack of the supervisor {os.getpid()}:\n")
+        sys.stderr.flush()
         faulthandler.dump_traceback(file=sys.stderr)
         for child in self._children:
             os.kill(child.pid, signal.SIGUSR1)
@@ -278,13 +279,13 @@ class Supervisor:
         word = child.refusal or Word("refused", code=1, text="The child gave no reason.")
         if word.text == RESHAPE:
             self._again(child.number, 0.0)
-        elif self._ready or self.plan is not None and any(one.announced for one in self._children):
+        elif self._ready or any(one.announced for one in self._children):
             logger.error("Child %d could not start: %s", child.number + 1, word.text)
             if not self._stopping:
                 self._again(child.number, max(1.0, self._back_off(child.number)))
         else:
             if not self.code:
-                print(f"smallage: {word.text}", file=sys.stderr, flush=True)
+                sys.stderr.write(f"smallage: {word.text}\n")
             self.code = word.code or 1
             self._stop(1)
 
@@ -446,7 +447,7 @@ class Supervisor:
         self._look_for_frost(child, now)
 
     def _look_for_frost(self, child: ChildProcess, now: float) -> None:
-        """A child whose engine has not come round for a lease: its claims that wait are handed back, what runs stays."""
+        """A child whose engine has not come round for a lease: its waiting claims are handed back, what runs stays."""
         if not child.announced or self._store is None or self.plan is None or child.frozen:
             return
         if now - child.board.seen <= self.plan.lease_us / 1e6:
@@ -496,12 +497,10 @@ def supervise(options: WorkerOptions) -> int:
 
 def _load_what_children_need(pool: PoolName | None) -> None:
     """Import our own modules before the fork, so that children share them and start at once. No user code."""
-    import smallage.app  # noqa: F401
-    import smallage.worker.child  # noqa: F401
+    import smallage.app
+    import smallage.worker.child
 
     if pool in ("threads", "processes", "solo", None):
         import smallage.worker.pools.threads
     if pool == "asyncio":
         import smallage.worker.pools.asyncio  # noqa: F401
-
-

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import types
-from collections.abc import Coroutine, Generator
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from smallage.worker.desk import Desk
+from smallage.worker.pools.driven import driven
 from smallage.worker.pools.threads import FENCE_CHECK, ThreadPool
 from smallage.worker.slot import Slot, raise_in_thread, was_abandoned
 
@@ -18,34 +17,6 @@ if TYPE_CHECKING:
     from smallage.worker.board import Board
     from smallage.worker.body import Body
     from smallage.worker.limits import Limits
-
-
-@types.coroutine
-def _driven(body: Coroutine[Any, Any, Outcome], slot: Slot, task: list[asyncio.Task[None]]) -> Generator[Any, Any, Outcome]:
-    """Run `body`, turning a cancellation that was sent by us into the exception that it stands for.
-
-    An exception other than CancelledError cannot be sent into an asyncio task, so it is put into the slot and the task
-    is cancelled; here, on the way into the body, one becomes the other, and the task's count of cancellations is set
-    back so that `asyncio.timeout` and task groups inside the body are not misled.
-    """
-    error: BaseException | None = None
-    while True:
-        try:
-            awaited = body.send(None) if error is None else body.throw(error)
-        except StopIteration as end:
-            outcome: Outcome = end.value
-            return outcome
-        error = None
-        try:
-            yield awaited
-        except asyncio.CancelledError as cancelled:
-            error = cancelled
-            if slot.pending is not None:
-                error, slot.pending = slot.pending(), None
-                if task:
-                    task[0].uncancel()
-        except BaseException as raised:
-            error = raised
 
 
 class AsyncioPool:
@@ -97,7 +68,7 @@ class AsyncioPool:
         elif self._loop is not None:
             self._loop.call_soon_threadsafe(self._cancel, slot, slot.claim)
 
-    def _cancel(self, slot: Slot, claim: Claim) -> None:
+    def _cancel(self, slot: Slot, claim: Claim | None) -> None:
         if slot.claim is claim and slot.pending is not None:
             slot.handle.cancel()
 
@@ -152,7 +123,7 @@ class AsyncioPool:
             soft, hard = self._body.limits(claim)
             if soft is not None or hard is not None:
                 self._limits.watch(slot, soft, hard)
-            outcome = await _driven(self._body.arun(claim), slot, [slot.handle])
+            outcome = await driven(self._body.arun(claim), slot)
         except BaseException as error:
             outcome = self._body.ended(claim, error)
         slot.claim = None

@@ -61,7 +61,8 @@ class ThreadPool:
             slot.lock.release()
 
     def send(self, slot: Slot, error: type[BaseException]) -> None:
-        raise_in_thread(slot, error)
+        if not (slot.runner is not None and slot.runner.interrupt()):
+            raise_in_thread(slot, error)
 
     def close(self) -> None:
         self.closed = True
@@ -81,6 +82,10 @@ class ThreadPool:
             run(slot, claim)
         if slot.runner is not None:
             slot.runner.close()
+
+    def absorb(self, slot: Slot) -> None:
+        """Take back an interrupt that came too late for the body."""
+        absorb(slot)
 
     def settle_in(self, slot: Slot) -> None:
         """Note what `send` needs to reach this thread."""
@@ -118,7 +123,7 @@ class ThreadPool:
             if outcome is None:
                 outcome = self._body.ended(claim, error)
         if slot.pending is not None:
-            absorb(slot)
+            self.absorb(slot)
         if slot.hard_at or slot.soft_at:
             self._limits.forget(slot)
         self._board.toks[slot.index] = 0
@@ -139,7 +144,8 @@ class MainThreadPool(ThreadPool):
         self.work(self.slots[0])
 
     def send(self, slot: Slot, error: type[BaseException]) -> None:
-        signal.pthread_kill(slot.handle, INTERRUPT_SIGNAL)
+        if not (slot.runner is not None and slot.runner.interrupt()):
+            signal.pthread_kill(slot.handle, INTERRUPT_SIGNAL)
 
     def _on_signal(self, signum: int, frame: FrameType | None) -> None:
         slot = self.slots[0]
