@@ -1,0 +1,79 @@
+"""The entries of the indexes, page by page, for readers that look for tasks in a state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from smallage.core.states import State
+from smallage.stores.redis.link import Link
+from smallage.stores.redis.wire import Word
+
+_PAGE = 500
+
+
+class Indexes:
+    """Where tasks of a state are listed. Entries may be out of date: whoever reads them looks at the records."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._prefix = link.prefix
+
+    def entries(self, state: State, after: bytes | None = None) -> Iterator[bytes]:
+        """Ids in the index of `state`, those after `after` in its order."""
+        if state in ("dead", "scheduled", "waiting"):
+            key = {"dead": "x", "scheduled": "d", "waiting": "w"}[state]
+            return self._sorted_set(f"{self._prefix}{key}", after)
+        return _following(self._listed(state), after)
+
+    def queues(self) -> list[str]:
+        """Names of all queues that were ever used."""
+        return ["celery", *[name.decode() for name in self._ask("HKEYS", "qn")]]
+
+    def _ask(self, verb: str, key: str, *words: Word) -> list[bytes]:
+        reply: list[bytes] = self._link.command(verb, f"{self._prefix}{key}", *words)
+        return reply
+
+    def _sorted_set(self, key: str, after: bytes | None) -> Iterator[bytes]:
+        start = 0
+        if after is not None:
+            rank = self._link.command("ZRANK", key, after)
+            start = 0 if rank is None else rank + 1
+        while page := self._link.command("ZRANGE", key, start, start + _PAGE - 1):
+            yield from (entry for entry in page if not is_group(entry))
+            start += len(page)
+
+    def _listed(self, state: State) -> Iterator[bytes]:
+        if state == "running":
+            for session in self._ask("ZRANGE", "l", 0, -1):
+                yield from sorted(self._ask("SMEMBERS", f"s:{session.decode()}"))
+        elif state == "ready":
+            for queue in self.queues():
+                for priority in range(10):
+                    yield from self._list(f"r:{queue}:{priority}")
+        elif state == "parked":
+            for name in sorted(self._ask("SMEMBERS", "pn")):
+                yield from self._list(f"pn:{name.decode()}")
+        else:
+            yield from self._list("ts")
+            for minute in self._ask("ZRANGE", "f", 0, -1):
+                yield from self._list(f"f:{minute.decode()}")
+            yield from self._list("f:keep")
+
+    def _list(self, key: str) -> Iterator[bytes]:
+        start = 0
+        while page := self._ask("LRANGE", key, start, start + _PAGE - 1):
+            yield from (entry for entry in page if not is_group(entry))
+            start += len(page)
+
+
+def is_group(entry: bytes) -> bool:
+    """True for a group's entry among task ids."""
+    return len(entry) == 17 and entry[:1] == b"g"
+
+
+def _following(entries: Iterator[bytes], after: bytes | None) -> Iterator[bytes]:
+    if after is not None:
+        for entry in entries:
+            if entry == after:
+                break
+    yield from entries

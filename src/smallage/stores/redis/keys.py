@@ -1,0 +1,104 @@
+"""Names of keys and fields, and the short spelling of ids.
+
+Every key begins with `{namespace}:`, one hash tag, so that each verb is one script on one slot of a cluster. No key
+that carries work has a time to live; each has an owner that removes it.
+
+    t:<id>               hash   a task's record, fields below
+    p:<id> y:<id> u:<id> string payload, result, progress of more than 64 bytes: in the hash they would turn it from a
+                                compact list into a table several times larger
+    r:<queue>:<priority> list   ready entries, the next one at the left: a task id, or g + a group's raw id
+    q:<queue>            hash   m: bits of the priorities 1 to 9 that may have entries; z: paused
+    qn qt, nn nt         hash   numbers of queue names and back; numbers of task names and back
+    n                    hash   open tasks: queue number + state letter → number
+    d                    zset   scheduled entries by due instant in µs
+    w                    zset   waiting bodies
+    x                    zset   dead tasks by their end
+    l                    zset   sessions by lease end in µs
+    h:<session>          hash   L lease, I announced info, i inbox, m names, Q queues, o nonce of the last claim
+    s:<session>          set    ids it holds
+    lc nc                hash   lease length → live sessions that have it; task name → sessions that announced it
+    i:<inbox> i:<inbox>: list   orders; orders taken by the reader and not yet known to have arrived
+    b:<queue>            list   the queue's bell: at most 64 strokes
+    g:<raw id>           hash   a group, fields below
+    g:<raw id>:a:<n>     list   rows of places 128 n …; of unlike members a hash, place → id
+    g:<raw id>:r:<n>     list   ends of like members: place, state, generation, settled token, started, ended, reason, result
+    g:<raw id>:b         bits   like members that ended without keeping a record
+    g:<raw id>:d         set    places of dead members
+    f:<minute> f         list, zset  ids whose life after the end is over in that minute; the minutes that have such a list
+    f:keep               list   ended ids that are kept until forgotten
+    ts                   list   tombstones, the oldest at the left
+    gz                   list   removed groups whose chunks are still to be removed
+    pn:<name> pn         list, set   parked tasks by name; names that have some
+    k                    string last token
+    c                    hash   epoch, schema, reached (last announce or tick), grace, totals
+    w:<id>               any    the bytes of a damaged record whose key had a wrong type
+    e:<id>               channel  something about this task or group changed
+
+Kept free for what comes later: `rk: rf:` fair lines, `u` unique keys, `m:<key>` limit state, `pl:<key>` parked by a
+limit, `a:<id>` attempts and logs, `o` what follows ends made by the store, `y` schedules' last instants, `n:<minute>`
+aggregates.
+
+Fields of a record (absent is the default):
+
+    s  state: absent ready, @<session> running, 1 scheduled, 2 waiting, 3 parked, 4 done, 5 dead, 6 cancelled
+    n  number of the task's name; absent in a like member, which takes this and more from its group
+    p  payload · g  digest · q  queue number (0 celery) · r  priority · a  pushed at, µs
+    k  highest token · b  its distance from the start, k − b is when it started · o  nonce while running
+    z  last settled token; 1 means that of k
+    e  ended at · c  reason (dead: absent is failed) · y  result · u  progress
+    v  failures, crashes, losses, releases · h  generation (1) · x  expires at, 0 never
+    t  kept for, µs (a day) · m  crash and loss budgets (3 10)
+    f  flags: 1 revoked while running, 2 ran when cancelled, 4 left an entry in the ready line, 8 16 32: p y u is a key
+    i  raw group id + place, of an unlike member · j  raw id of the group whose body this is
+    F fair key, L limit keys with cost, U unique key, A has follow-ups: kept free
+
+Fields of a group:
+
+    a opened · e ended · B body ended · K kept for · z sealed · v revoked · b body id · h body's own times
+    T total · c cursor · w places beyond it that were touched · D done · F failed · C cancelled · R running · Y retries
+    S seq · V ranges cancelled as a whole · H reach of a revoke in progress · U unlike members
+    n q r g p t m x d: the template's, as in a record
+"""
+
+from __future__ import annotations
+
+from smallage.core.errors import ImproperlyConfigured
+from smallage.core.message import is_uuid, member_of
+
+SCHEMA = "1"
+
+STATES = {"1": "scheduled", "2": "waiting", "3": "parked", "4": "done", "5": "dead", "6": "cancelled"}
+
+
+def prefix(namespace: str) -> str:
+    """What every key begins with. Raises ImproperlyConfigured for a namespace that would break the hash tag."""
+    if not namespace or not namespace.isprintable() or "{" in namespace or "}" in namespace:
+        raise ImproperlyConfigured("A namespace is printable text without braces, such as 'smallage' or 'shop'.")
+    return f"{{{namespace}}}:"
+
+
+def encode_id(task_id: str) -> bytes:
+    """An id as keys and lists hold it: 16 raw bytes of a UUID, `m` + raw group id + place of a like member, else `x` +
+    text (`y` + text + `.` where that would be 16 bytes long)."""
+    if len(task_id) == 36 and is_uuid(task_id):
+        return bytes.fromhex(task_id.replace("-", ""))
+    if (place := member_of(task_id)) is not None:
+        return b"m%b%d" % (bytes.fromhex(place[0].replace("-", "")), place[1])
+    text = task_id.encode("utf-8", "surrogatepass")
+    return b"x" + text if len(text) != 15 else b"y" + text + b"."
+
+
+def decode_id(raw: bytes) -> str:
+    """The id that `encode_id` made `raw` from."""
+    if len(raw) == 16:
+        return uuid_text(raw)
+    kind = raw[:1]
+    if kind == b"m":
+        return f"{uuid_text(raw[1:17])}.{raw[17:].decode()}"
+    return (raw[1:] if kind == b"x" else raw[1:-1]).decode("utf-8", "surrogatepass")
+
+
+def uuid_text(raw: bytes) -> str:
+    """The canonical spelling of a UUID's 16 bytes."""
+    text = raw.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -1,0 +1,80 @@
+--#include base
+-- What a script changes a little at a time is gathered here and written once, by `close_books`.
+
+-- Open tasks by queue and state: hash `n`, fields queue number + r(eady) s(cheduled) n(running) w(aiting) p(arked).
+local moved = {}
+local function count(q, letter, n)
+  local field = q .. letter
+  moved[field] = (moved[field] or 0) + n
+end
+-- Totals: hash `c`.
+local totals = {}
+local function total(field, n) totals[field] = (totals[field] or 0) + n end
+
+-- Bells: one stroke for each edge into ready.
+local rung = {}
+local function ring(queue, n) rung[queue] = (rung[queue] or 0) + n end
+local function silence(queue)
+  rung[queue] = nil
+  call('DEL', P .. 'b:' .. queue)
+end
+local STROKES = {}
+for i = 1, 64 do STROKES[i] = '1' end
+
+-- Watchers: channel e:<id>.
+local told, to_tell = {}, {}
+local function tell(id)
+  if not told[id] then
+    told[id] = true
+    to_tell[#to_tell + 1] = id
+  end
+end
+
+-- Ids that leave the sets of their sessions.
+local dropped = {}
+local function drop(session, id)
+  local ids = dropped[session]
+  if ids then ids[#ids + 1] = id else dropped[session] = { id } end
+end
+
+local function flush_drops()
+  for session, ids in pairs(dropped) do call('SREM', P .. 's:' .. session, unpack(ids)) end
+  dropped = {}
+end
+
+-- Ended ids, by the minute their life is over.
+local endings = {}
+local function list_ending(entry, life_end)
+  local minute = math.floor(life_end / 60000000)
+  local ids = endings[minute]
+  if ids then ids[#ids + 1] = entry else endings[minute] = { entry } end
+end
+local tombs = {}
+
+local function close_books()
+  flush_drops()
+  for minute, ids in pairs(endings) do
+    local name = int(minute)
+    if call('RPUSH', P .. 'f:' .. name, unpack(ids)) == #ids then call('ZADD', P .. 'f', minute, name) end
+  end
+  if tombs[1] then
+    local over = call('RPUSH', P .. 'ts', unpack(tombs)) - 524288
+    if over > 0 then
+      for _, id in ipairs(call('LPOP', P .. 'ts', math.min(over, 1000))) do
+        local v = call('HMGET', P .. 't:' .. id, 's', 't')
+        if v[2] == '0' and (v[1] == '4' or v[1] == '6') then call('UNLINK', P .. 't:' .. id) end
+      end
+    end
+  end
+  for field, n in pairs(moved) do
+    if n ~= 0 then call('HINCRBY', P .. 'n', field, n) end
+  end
+  for field, n in pairs(totals) do
+    if n ~= 0 then call('HINCRBY', P .. 'c', field, n) end
+  end
+  for queue, n in pairs(rung) do
+    local bell = P .. 'b:' .. queue
+    if call('RPUSH', bell, unpack(STROKES, 1, math.min(n, 64))) > 64 then call('LTRIM', bell, 0, 63) end
+  end
+  for i = 1, #to_tell do call('PUBLISH', P .. 'e:' .. to_tell[i], '') end
+end

@@ -1,0 +1,110 @@
+--#include moves
+-- Removal of what has outlived its retention, in bounded steps: `left` is what this call may still do.
+local left = 500
+
+-- Chunks and records of removed groups: list `gz`, entries raw id, next chunk, number of chunks, kind.
+local function sweep()
+  while left > 0 do
+    local entry = call('LINDEX', P .. 'gz', 0)
+    if not entry then return end
+    local raw = string.sub(entry, 1, 16)
+    local next_chunk, chunks, unlike = string.match(string.sub(entry, 17), '^(%d+) (%d+) (%d)$')
+    next_chunk, chunks = tonumber(next_chunk), tonumber(chunks)
+    local key = P .. 'g:' .. raw
+    while next_chunk < chunks and left > 0 do
+      local rows = key .. ':a:' .. int(next_chunk)
+      if unlike == '1' then
+        for _, id in ipairs(call('HVALS', rows)) do
+          local r = load(id)
+          if r and r.group == raw and ENDED[r.state] then
+            r.keep = DAY
+            remove(r)
+            total(ENDED[r.state], 1)
+          end
+          left = left - 1
+        end
+      end
+      call('UNLINK', rows, key .. ':r:' .. int(next_chunk))
+      next_chunk = next_chunk + 1
+      left = left - 4
+    end
+    call('LPOP', P .. 'gz')
+    if next_chunk < chunks then
+      call('LPUSH', P .. 'gz', raw .. int(next_chunk) .. ' ' .. int(chunks) .. ' ' .. unlike)
+      return
+    end
+    if unlike == '0' then
+      for _, index in ipairs(call('SMEMBERS', key .. ':d')) do
+        local r = load('m' .. raw .. index)
+        if r and r.like and ENDED[r.state] then
+          remove(r)
+          total(ENDED[r.state], 1)
+        end
+      end
+    end
+    call('UNLINK', key .. ':d')
+  end
+end
+-- Takes an ended group away: at once for readers, its chunks in steps. Returns how many records went with it.
+local function remove_group(G)
+  call('UNLINK', G.key, G.key .. ':b')
+  call('RPUSH', P .. 'gz', G.raw .. '0 ' .. int(math.ceil(G.T / 128)) .. ' ' .. (G.U and '1' or '0'))
+  total('done', -G.D)
+  total('dead', -G.F)
+  total('cancelled', -G.C)
+  groups[G.raw] = false
+  return G.U and G.T or G.F
+end
+
+local function prune_entry(entry)
+  left = left - 1
+  if #entry == 17 and string.byte(entry) == 103 then
+    local G = group(string.sub(entry, 2))
+    if not G then return true end
+    if group_gone(G) then
+      total('pruned', remove_group(G))
+      return true
+    end
+    return G.e == 0 or (G.b and G.B == 0) or nil
+  end
+  local v = redis.pcall('HMGET', key_of(entry), 's', 'e', 't')
+  if v.err or not v[1] or not ENDED[v[1]] then return true end
+  if not life_over(v[1], tonumber(v[2] or nil) or 0, tonumber(v[3] or nil) or DAY) then return nil end
+  remove(load(entry))
+  total('pruned', 1)
+  return true
+end
+-- From the head of a list while what stands there is over. Returns true once the list has no such entry any more.
+local function prune_list(key, whole)
+  while left > 0 do
+    local entries = call('LRANGE', key, 0, math.min(left, 100) - 1)
+    if not entries[1] then return true end
+    local used = 0
+    for _, entry in ipairs(entries) do
+      local over = prune_entry(entry)
+      if not over and not whole then
+        if used > 0 then call('LPOP', key, used) end
+        return true
+      end
+      used = used + 1
+    end
+    call('LPOP', key, used)
+  end
+  return false
+end
+-- Returns true if there is more to remove.
+local function prune()
+  local this_minute = math.floor(now / 60000000)
+  while left > 0 do
+    local first = call('ZRANGEBYSCORE', P .. 'f', '-inf', this_minute, 'LIMIT', 0, 1)[1]
+    if not first then break end
+    local key = P .. 'f:' .. first
+    local whole = tonumber(first) < this_minute
+    if not prune_list(key, whole) then return true end
+    if not whole then break end
+    call('ZREM', P .. 'f', first)
+  end
+  prune_list(P .. 'ts', false)
+  sweep()
+  return left <= 0
+end

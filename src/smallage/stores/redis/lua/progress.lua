@@ -1,0 +1,16 @@
+-- Keeps a note as a running task's progress. In: id, generation, token, note. Keys: t:, u:, c. Answer: o(k) or s(tale).
+--#include drain
+--#include record
+local id, gen, tok, note = arg(), number(), number(), arg()
+local r = find(id)
+local answer = 's'
+if r and r.state == 'n' and r.gen == gen and r.tok == tok then
+  put_bytes(r, 'u', note)
+  save(r)
+  tell(id)
+  answer = 'o'
+else
+  total('stale', 1)
+end
+close_books()
+return answer

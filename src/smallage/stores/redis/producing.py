@@ -1,0 +1,33 @@
+"""Verbs that bring tasks in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from smallage.core.message import Message
+from smallage.stores.base import MAX_PUSH, GroupBatch, PushVerdict
+from smallage.stores.redis import sending
+from smallage.stores.redis.partition import Partition
+
+_VERDICTS: dict[int, PushVerdict] = {ord("o"): "ok", ord("d"): "dup", ord("c"): "conflict", ord("f"): "full"}
+
+
+class Producing(Partition):
+    """push and group_push."""
+
+    def push(self, messages: Sequence[Message]) -> list[PushVerdict]:
+        """See `Store.push`."""
+        if len(messages) > MAX_PUSH:
+            raise ValueError(f"push takes at most {MAX_PUSH} messages a call; split the batch")
+        if not messages:
+            return []
+        words = sending.runs(messages)
+        distinct = len(messages) == 1 or len({message.id for message in messages}) == len(messages)
+        letters = self._grow("push", 1 if distinct else 0, *words)[0]
+        return [_VERDICTS[letter] for letter in letters] if letters else ["ok"] * len(messages)
+
+    def group_push(self, batch: GroupBatch) -> PushVerdict:
+        """See `Store.group_push`."""
+        if len(batch.rows) + len(batch.members) > MAX_PUSH:
+            raise ValueError(f"group_push takes at most {MAX_PUSH} rows or members a call; split the batch")
+        return _VERDICTS[self._grow("group_push", *sending.group_batch(batch))[0][0]]
