@@ -27,7 +27,7 @@ from smallage.core.errors import (
     StoreUnavailable,
 )
 from smallage.core.ids import check_name, check_task_id, random_uuid_text
-from smallage.core.message import Envelope, Message
+from smallage.core.message import Envelope, Message, digest
 from smallage.core.settings import Settings, settings_of
 from smallage.request import running
 from smallage.result import AsyncResult
@@ -333,7 +333,7 @@ class Smallage:
     set_default = set_current
 
     @property
-    def current_task(self) -> Task[Any, Any] | None:
+    def current_task(self) -> AnyTask | None:
         """The task that runs here."""
         request = running.get()
         return None if request is None else request.task_object
@@ -411,7 +411,7 @@ class Smallage:
             return Message(check_task_id(chosen), payload, envelope)
         if request is None or request.claim is None:
             return Message(new_id(), payload, envelope)
-        return Message(request.next_child(codec.digest(Message("", payload, envelope))), payload, envelope)
+        return Message(request.next_child(digest(Message("", payload, envelope))), payload, envelope)
 
     def _family(self, extras: dict[str, Any] | None, call: Mapping[str, Any] | None) -> dict[str, Any]:
         request = running.get()

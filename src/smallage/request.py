@@ -33,7 +33,6 @@ class Request:
     claim: Claim | None = None
     app: Smallage
     task_object: Task[Any, Any]
-    prepared: Prepared
     hostname: str | None = None
     is_eager = False
     called_directly = False
@@ -90,6 +89,11 @@ class Request:
     def id(self) -> Any:
         """The task's id; None when called directly."""
         return self.claim.id if self.claim is not None else None
+
+    @cached_property
+    def prepared(self) -> Prepared:
+        """The task's options as they stood when the run began."""
+        return self.task_object.current()
 
     @cached_property
     def task(self) -> str:

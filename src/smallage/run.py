@@ -140,6 +140,18 @@ async def aexecute(app: Smallage, claim: Claim, worker: WorkerContext) -> Outcom
         running.reset(token)
 
 
+def ended(app: Smallage, claim: Claim, error: BaseException, worker: WorkerContext) -> Outcome:
+    """The outcome of a claim whose body was left behind, or in which `error` was raised too late to be seen by it."""
+    task = app.tasks.get(claim.name)
+    if task is None:
+        return Parked()
+    try:
+        args, kwargs, extras = _arguments(claim)
+    except Exception as problem:
+        return Failed(codec.encode_error(problem), reason="undecodable")
+    return _raised(Request(app, task, claim, args, kwargs, extras, worker.hostname), error, worker)
+
+
 def is_async(app: Smallage, claim: Claim) -> bool | None:
     """True if the claimed task's body is `async def`; None if its name is unknown here."""
     task = app.tasks.get(claim.name)
@@ -268,8 +280,6 @@ def _returned(request: Request, value: Any, worker: WorkerContext) -> Outcome:
             return _failed(request, _said_of_result(error, claim), None, worker)
     if request.prepared.hooked or signals.hearing:
         _after_success(request, value)
-    if logger.isEnabledFor(logging.INFO):
-        logger.info("Task %s[%s] succeeded", claim.name, claim.id)
     return Done(result)
 
 

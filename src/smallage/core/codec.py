@@ -20,7 +20,6 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from enum import Enum
-from hashlib import sha256
 from math import isfinite
 from struct import Struct as Layout
 from typing import Any, Final
@@ -30,7 +29,6 @@ import msgspec
 from msgspec.msgpack import Ext
 
 from smallage.core.errors import DecodeError, EncodeError
-from smallage.core.message import Message
 
 MAX_DEPTH: Final = 64
 MAX_INT_BYTES: Final = 1786
@@ -593,22 +591,3 @@ def decode_error(data: bytes) -> ErrorData:
     if not (isinstance(module, str) and isinstance(kind, str) and isinstance(message, str)):
         raise DecodeError("not an error of ours")
     return made
-
-
-# -- digest -------------------------------------------------------------------------------------------------------
-_prefixes: dict[tuple[str, str, int], Any] = {}
-
-
-def digest(message: Message) -> bytes:
-    """8 bytes that tell whether two messages under one id are the same task: name, queue, priority and payload."""
-    envelope = message.envelope
-    key = (envelope.name, envelope.queue, envelope.priority)
-    prefix = _prefixes.get(key)
-    if prefix is None:
-        if len(_prefixes) >= 1024:
-            _prefixes.clear()
-        prefix = _prefixes[key] = sha256(f"{key[0]}\0{key[1]}\0{key[2]}\0".encode())
-    state = prefix.copy()
-    state.update(message.payload)
-    whole: bytes = state.digest()
-    return whole[:8]
