@@ -46,6 +46,7 @@ def test_status_counts_rate_and_what_is_left():
     text = status(Counts(total=1_000, done=400, failed=1, running=50, retried=3), 2.0)
     assert text == "done 400 · failed 1 · retried 3 · running 50 · 200/s · ETA 3.0 s"
     assert status(Counts(total=10), 0.0).endswith("0/s · ETA –")
+    assert status(Counts(total=10, done=9, failed=1), 5.0).endswith("2/s · in 5.0 s")
 
 
 def test_without_a_terminal_a_line_a_second_and_the_last(monkeypatch):
@@ -84,6 +85,15 @@ def test_table_aligns_and_continues():
     out = io.StringIO()
     View(out).table([("indexed", "1,000"), ("searched", "one\ntwo")])
     assert out.getvalue().splitlines() == ["  indexed   1,000", "  searched  one", "            two"]
+
+
+def test_a_painted_table_is_aligned_too(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    out = io.StringIO()
+    View(out).table([("indexed", "1"), ("", "2"), ("so", "3\n4")])
+    plain = out.getvalue().replace("\x1b[2m", "").replace("\x1b[0m", "")
+    assert [line.index(str(number)) for number, line in enumerate(plain.splitlines(), start=1)] == [11] * 4
 
 
 def test_colour_obeys_the_environment(monkeypatch):

@@ -53,8 +53,12 @@ class Run:
 
     @property
     def ideal(self) -> float:
-        """Seconds for full rounds of `concurrency` answers, with nothing else taking any time."""
-        return -(-self.n // self.concurrency) * self.latency
+        return ideal(self.n, self.concurrency, self.latency)
+
+
+def ideal(n: int, concurrency: int, latency: float) -> float:
+    """Seconds for `n` answers in full rounds of `concurrency`, with nothing else taking any time."""
+    return -(-n // concurrency) * latency
 
 
 def rows(run: Run) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from smallage.core.errors import TimeoutError
 from smallage.demo import evidence
 from smallage.demo.chaos import Chaos
 from smallage.demo.index import Hit, Index
-from smallage.demo.report import Run, complaints, rows
+from smallage.demo.report import Run, complaints, ideal, rows
 from smallage.demo.stage import Stage, StageError
 from smallage.demo.tasks import Tasks
 from smallage.demo.view import Counts, View, duration
@@ -78,15 +78,23 @@ class Show:
         return not complaints(run)
 
     def _announce(self, party: str) -> None:
-        plan, say = self._plan, self._view.say
-        say(self._view.paint('A user clicks "Index playlist"', "1"))
-        say(f"  third party  {party}, {duration(plan.latency)} an answer, every 50th fails at first, some are put off")
-        say(f"  store        {self._tasks.app.store.url}")
-        children = f"{plan.children} processes of {plan.threads} threads" if plan.chaos else f"{plan.threads} threads"
-        say(f"  worker       {children}")
-        say(f"  plan         {plan.n:,} transcripts, {plan.threads * plan.children} at a time, then three searches")
+        plan, view = self._plan, self._view
+        at_once = plan.threads * plan.children
+        view.say(view.paint('A user clicks "Index playlist"', "1"))
+        shortest = duration(ideal(plan.n, at_once, plan.latency))
+        lines = [
+            ("plan", f"{plan.n:,} transcripts, {at_once} at a time: fetch, index; when all are in, three searches"),
+            (
+                "third party",
+                f"{party}, {duration(plan.latency)} an answer; some fail at first (503) or put us off (429)",
+            ),
+            ("time", f"one after the other {duration(plan.n * plan.latency)}; {at_once} at a time {shortest} at best"),
+            ("store", self._tasks.app.store.url),
+            ("worker", f"{plan.children} processes of {plan.threads} threads" if plan.chaos else f"{at_once} threads"),
+        ]
         if plan.chaos:
-            say("  chaos        kill -9 of the process that runs the foreman, and of one that is fetching")
+            lines.append(("chaos", "kill -9 of the process that runs the foreman, and of one that is fetching"))
+        view.table(lines)
 
     def _wait_for_worker(self) -> None:
         deadline = time.monotonic() + START_S
@@ -98,14 +106,11 @@ class Show:
 
     def _foreman(self, clicked: AsyncResult[Any], chaos: Chaos | None) -> GroupResult[Any]:
         """The group that the foreman has fanned out, as soon as it is known."""
-        while (state := clicked.state) not in ("PUSHED", "SUCCESS"):
+        while not isinstance(known := clicked.info, dict):
             self._stage.check()
-            if state in ("FAILURE", "REVOKED"):
+            if clicked.state in ("FAILURE", "REVOKED"):
                 raise StageError(f"The foreman failed: {clicked.result!r}\n{self._stage.worker_words()}")
             time.sleep(PAUSE_S)
-        known = clicked.info
-        if not isinstance(known, dict):  # it ended between the two reads, or is being run again
-            return self._foreman(clicked, chaos)
         group = GroupResult.restore(known["run"], self._tasks.app)
         if group is None:
             raise StageError(f"The store does not know the group {known['run']} that the foreman has pushed.")

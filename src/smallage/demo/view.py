@@ -54,10 +54,13 @@ def percentile(values: Sequence[float], share: float) -> float:
 def status(counts: Counts, elapsed: float) -> str:
     """done 412 · failed 0 · retried 9 · running 50 · 309/s · ETA 1.9 s."""
     rate = counts.ended / elapsed if elapsed > 0 else 0.0
-    eta = duration((counts.total - counts.ended) / rate) if rate else "–"
+    if counts.ended >= counts.total:
+        left = f"in {duration(elapsed)}"
+    else:
+        left = "ETA " + (duration((counts.total - counts.ended) / rate) if rate else "–")
     return (
         f"done {counts.done:,} · failed {counts.failed:,} · retried {counts.retried:,} · running {counts.running:,} · "
-        f"{rate:,.0f}/s · ETA {eta}"
+        f"{rate:,.0f}/s · {left}"
     )
 
 
@@ -101,15 +104,11 @@ class View:
         width = max(len(name) for name, _ in rows)
         for name, value in rows:
             for place, line in enumerate(value.split("\n")):
-                self.say(f"  {self.paint(name if not place else '', '2').ljust(width + self._extra(place))}  {line}")
+                self.say(f"  {self.paint((name if not place else '').ljust(width), '2')}  {line}")
 
     def paint(self, text: str, code: str) -> str:
         """`text` in the ANSI style `code`, where colour is wanted."""
         return f"\x1b[{code}m{text}\x1b[0m" if self._colour and text else text
-
-    def _extra(self, place: int) -> int:
-        """Characters of a painted name that take no room on the screen."""
-        return len(self.paint("x", "2")) - 1 if not place else 0
 
     def _redraw(self, text: str, share: float, last: bool) -> None:
         columns = shutil.get_terminal_size().columns
