@@ -121,6 +121,9 @@ class AsyncResult(Generic[R]):
         self._task = task
         self._ended: TaskView | None = None
 
+    unkept = False
+    """True for the handle of a call whose result is not kept: `get()` answers None at once."""
+
     @property
     def app(self) -> Smallage:
         if self._app is None:
@@ -234,6 +237,8 @@ class AsyncResult(Generic[R]):
         TaskRevokedError if it was cancelled or expired; with `propagate=False` these are returned. `interval`, `no_ack`
         and `on_message` are Celery's and change nothing: the store tells when the task has ended.
         """
+        if self.unkept:
+            return None  # type: ignore[return-value]
         check_may_wait(not disable_sync_subtasks)
         if not self.ready():
             deadline = None if timeout is None else time.monotonic() + timeout
@@ -265,6 +270,8 @@ class AsyncResult(Generic[R]):
         """`get` for asyncio: waits without blocking the event loop; thousands may wait at once."""
         from smallage.aio import AsyncWaiter, in_thread
 
+        if self.unkept:
+            return None  # type: ignore[return-value]
         check_may_wait(False)
         if not await in_thread(self.ready):
             deadline = None if timeout is None else time.monotonic() + timeout

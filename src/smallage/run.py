@@ -9,7 +9,6 @@ import logging
 import random
 import time
 import traceback as tracebacks
-from asyncio import CancelledError
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,7 +22,6 @@ from smallage.core.errors import (
     MaxRetriesExceededError,
     PayloadTooLarge,
     Reject,
-    SoftTimeLimitExceeded,
     StoreError,
     TimeLimitExceeded,
     WorkerLostError,
@@ -47,12 +45,6 @@ if TYPE_CHECKING:
     from smallage.app import Smallage
 
 logger = logging.getLogger("smallage.task")
-
-TERMINATED = "smallage:terminated"
-HARD_LIMIT = "smallage:time-limit"
-SOFT_LIMIT = "smallage:soft-time-limit"
-RELEASED = "smallage:released"
-"""What an async pool passes to `asyncio.Task.cancel(msg)`, so that the outcome says why the body was cancelled."""
 
 STORE_AWAY_US = 1_000_000
 """Wait of a group's body whose group cannot be read now."""
@@ -165,7 +157,7 @@ def limits(app: Smallage, claim: Claim) -> tuple[float | None, float | None]:
         return None, None
     if claim.payload[:1] == _HAS_EXTRAS:
         try:
-            called = _unpacked(claim.payload)[2].get("l")
+            called = codec.decode_payload(claim.payload)[2].get("l")
             if called:
                 return called[0], called[1]
         except (DecodeError, TypeError, IndexError):
@@ -179,10 +171,6 @@ _HAS_EXTRAS = b"\x93"
 
 # -- before the body ----------------------------------------------------------------------------------------------
 _last_template: tuple[bytes, tuple[Any, Any, Any]] = (b"", ([], {}, {}))
-
-
-def _unpacked(payload: bytes) -> tuple[Any, Any, Any]:
-    return codec.decode_payload(payload)
 
 
 def _arguments(claim: Claim) -> tuple[Any, Any, Any]:
@@ -209,7 +197,7 @@ def _open(app: Smallage, claim: Claim, worker: WorkerContext) -> Request | Outco
     if task is None:
         return Parked()
     try:
-        args, kwargs, extras = _arguments(claim)
+        args, kwargs, extras = codec.decode_payload(claim.payload) if claim.row is None else _arguments(claim)
     except Exception as error:
         logger.error("Task %s[%s] cannot be read: %s", claim.name, claim.id, error)
         return Failed(codec.encode_error(error), reason="undecodable")
@@ -311,19 +299,12 @@ def _stopped(request: Request, error: BaseException, worker: WorkerContext) -> O
     """The body was ended from outside, or raised something that is no Exception."""
     task, claim = request.task_object, request.claim
     assert claim is not None
-    reason = error.args[0] if isinstance(error, CancelledError) and error.args else None
-    if isinstance(error, Terminated) or reason == TERMINATED:
+    if isinstance(error, Terminated):
         logger.info("Task %s[%s] was terminated", claim.name, claim.id)
         return Cancelled(reason="terminated")
-    if isinstance(error, HardTimeout) or reason == HARD_LIMIT:
+    if isinstance(error, HardTimeout):
         seconds = request.time_limit
         return _failed(request, TimeLimitExceeded(*(() if seconds is None else (seconds,))), error, worker)
-    if reason == SOFT_LIMIT:
-        seconds = request.soft_time_limit
-        soft = SoftTimeLimitExceeded(*(() if seconds is None else (seconds,)))
-        return _automatic(request, soft, worker) or _failed(request, soft, error, worker)
-    if reason == RELEASED:
-        return Released()
     if isinstance(error, (SystemExit, KeyboardInterrupt)):
         logger.warning("Task %s[%s] raised %s; counted as a crash", claim.name, claim.id, type(error).__name__)
         lost = WorkerLostError(f"{task.name} raised {type(error).__name__} in its body")

@@ -203,7 +203,10 @@ class Task(Generic[P, R]):
             self._check(prepared, args, kwargs)
         message = self.app.message(prepared.envelope, args, kwargs, None, prepared.names, prepared.warn_over)
         self.app.publish((message,))
-        return AsyncResult(message.id, self.app, self)
+        result = AsyncResult(message.id, self.app, self)
+        if prepared.envelope.keep_us == 0:
+            result.unkept = True
+        return result
 
     def apply_async(
         self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **call: Any
@@ -225,7 +228,9 @@ class Task(Generic[P, R]):
         envelope, extras = self.call(prepared, args, kwargs, call)
         message = self.app.message(envelope, args, kwargs, extras, prepared.names, prepared.warn_over, call)
         self.app.publish((message,), call.get("retry"), call.get("retry_policy"))
-        return AsyncResult(message.id, self.app, self)
+        result = AsyncResult(message.id, self.app, self)
+        result.unkept = envelope.keep_us == 0
+        return result
 
     def call(
         self, prepared: Prepared, args: Any, kwargs: Any, call: dict[str, Any]

@@ -481,7 +481,14 @@ def decode_row(row: bytes) -> tuple[list[Any], dict[str, Any]]:
 # -- results, notes, errors ---------------------------------------------------------------------------------------
 def encode_result(value: Any, what: str = "the result") -> bytes | None:
     """A task's return value; None stays None."""
-    return None if value is None else encode_value(value, what)
+    if value is None:
+        return None
+    if type(value) in _PLAIN:
+        try:
+            return _encode(value)
+        except (OverflowError, UnicodeEncodeError):
+            pass  # said better below
+    return encode_value(value, what)
 
 
 class Marked(msgspec.Struct, frozen=True):
