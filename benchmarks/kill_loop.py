@@ -213,18 +213,20 @@ class Loop:
 
     def states(self):
         """{id: state} of the whole store."""
+        from typing import get_args
+
         from smallage.core.states import State
 
         store, found = self.store(), {}
         try:
-            for state in State:
+            for state in get_args(State):
                 after = None
                 while views := store.find(state, 100, after):
-                    found.update({v.id: v.state.value for v in views})
+                    found.update({v.id: v.state for v in views})
                     after = views[-1].id
             ids = sorted({x["id"] for x in self.tail.lines if x["act"] == "push"})
             for i in range(0, len(ids), 500):
-                found.update({v.id: v.state.value for v in store.state(ids[i : i + 500]) if v is not None})
+                found.update({v.id: v.state for v in store.state(ids[i : i + 500]) if v is not None})
             return found, store.audit()
         finally:
             store.close()
