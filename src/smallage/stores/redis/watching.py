@@ -50,6 +50,7 @@ class RedisWatch:
                     self._channels.setdefault(channel, set()).add(task_id)
             if self._wire is None:
                 self._connect()
+                self._pull()  # whoever waits without a connection lets go, so that this one is read
             elif fresh:
                 self._subscribe("SUBSCRIBE", fresh)
             target = self._asked
@@ -94,7 +95,8 @@ class RedisWatch:
                         attempt += 1
                         self._pump(self._is_due, pause if deadline is None else min(pause, deadline))
                 else:
-                    self._pump(lambda: self._is_due() or self._wire is None, deadline)
+                    wire = self._wire  # None while there is nothing to watch: then until something is, or a wake
+                    self._pump(lambda wire=wire: self._is_due() or self._wire is not wire, deadline)  # type: ignore[misc]
                 if deadline is not None and time.monotonic() >= deadline:
                     break
             self._woken = False
