@@ -1,15 +1,15 @@
 """The SQLite store: one file, opened through apsw, shared by every process of the machine.
 
-    place.py        where the file is and whether it is ours: owner, modes, links, network filesystems, replacement
-    connection.py   opening checks and pragmas; readers are lent from a pool, one connection writes
-    schema.sql      the tables; schema.py creates or compares them
-    queries/        every statement by name; queries.py loads them
-    writer.py       acts of many threads gathered into one transaction
-    ledger.py       the steps that verbs are made of, inside one transaction
-    push groups claim settle sessions readers operators audit      the verbs, by theme
-    liveness.py     record locks that prove a holder alive or dead; the boot's clock
-    ears.py         datagram sockets that carry bells, changes and orders between processes
-    store.py        the verbs put together
+place.py        where the file is and whether it is ours: owner, modes, links, network filesystems, replacement
+connection.py   opening checks and pragmas; readers are lent from a pool, one connection writes
+schema.sql      the tables; schema.py creates or compares them
+queries/        every statement by name; queries.py loads them
+writer.py       acts of many threads gathered into one transaction
+ledger.py       the steps that verbs are made of, inside one transaction
+push groups claim settle sessions readers operators audit      the verbs, by theme
+liveness.py     record locks that prove a holder alive or dead; the boot's clock
+ears.py         datagram sockets that carry bells, changes and orders between processes
+store.py        the verbs put together
 """
 
 from __future__ import annotations

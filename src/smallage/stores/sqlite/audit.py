@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import apsw
-
 from smallage.stores.sqlite.queries import query
-from smallage.stores.sqlite.rows import decode_rows
+from smallage.stores.sqlite.rows import Reader, decode_rows
 
 INTEGRITY = query("integrity")
 RUNNING = query("audit_running")
@@ -23,18 +21,18 @@ DOUBLED = query("audit_doubled")
 BODIES = query("audit_bodies")
 
 
-def breaches(reader: apsw.Connection) -> list[str]:
+def breaches(reader: Reader) -> list[str]:
     """A sentence for each broken invariant; see `Store.audit`."""
     return [*_file(reader), *_tasks(reader), *_orders(reader), *_groups(reader)]
 
 
-def _file(reader: apsw.Connection) -> Iterator[str]:
+def _file(reader: Reader) -> Iterator[str]:
     for (text,) in reader.execute(INTEGRITY):
         if text != "ok":
             yield f"SQLite finds the file damaged: {text}"
 
 
-def _tasks(reader: apsw.Connection) -> Iterator[str]:
+def _tasks(reader: Reader) -> Iterator[str]:
     for task_id, what in reader.execute(RUNNING):
         yield f"{task_id} {what}"
     for tok, n in reader.execute(TOKENS):
@@ -47,7 +45,7 @@ def _tasks(reader: apsw.Connection) -> Iterator[str]:
         yield f"{task_id} waits for a group that has ended or is not there"
 
 
-def _orders(reader: apsw.Connection) -> Iterator[str]:
+def _orders(reader: Reader) -> Iterator[str]:
     for queue, priority, pos in reader.execute(ORDER):
         yield f"two entries share place {pos} of queue {queue}, priority {priority}"
     for group_id, unclaimed, entries in reader.execute(CURSORS):
@@ -56,7 +54,7 @@ def _orders(reader: apsw.Connection) -> Iterator[str]:
         yield f"group {group_id} counts {counted} ended members past its cursor and has {n}"
 
 
-def _groups(reader: apsw.Connection) -> Iterator[str]:
+def _groups(reader: Reader) -> Iterator[str]:
     for row in reader.execute(GROUPS).fetchall():
         group_id, total, done, failed, cancelled, running, sealed, ended_us = row[:8]
         counted = {"done": done, "dead": failed, "cancelled": cancelled, "running": running}

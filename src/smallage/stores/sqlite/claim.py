@@ -208,7 +208,7 @@ def _again(act: Act, sid: int, nonce: str) -> list[Claim]:
     """What the session still holds of the claim with this nonce."""
     claims: list[Claim] = []
     for row in act.execute(CLAIMS_AGAIN, (sid, nonce)).fetchall():
-        seq, kind, task_id, name, payload, priority, gen, grp, idx, failures, crashes, lost, releases = row[:13]
+        kind, task_id, name, payload, priority, gen, grp, idx, failures, crashes, lost, releases = row[1:13]
         body_of, pushed_us, expires_us, keep_us, queue, tok, started_us = row[13:]
         payload, template_row = _payload_of(act, kind, payload, grp, idx)
         claims.append(
@@ -220,4 +220,3 @@ def _again(act: Act, sid: int, nonce: str) -> list[Claim]:
             )
         )  # fmt: skip
     return claims
-

@@ -112,7 +112,9 @@ def in_our_words(error: apsw.Error, path: Path, growing: bool = False) -> StoreE
             text = f"The disk of {path} is full: nothing was written. Free some space"
             return StoreFull(text) if growing else StoreUnavailable(text)
         case apsw.BusyError() | apsw.LockedError():
-            return StoreUnavailable(f"Another process has kept {path} locked for {BUSY_S:.0f} s; look for a stopped one")
+            return StoreUnavailable(
+                f"Another process has kept {path} locked for {BUSY_S:.0f} s; look for a stopped one"
+            )
         case apsw.NotADBError() | apsw.CorruptError():
             return StoreRefused(f"{path} is damaged ({error}): stop all processes and restore a copy of it")
         case apsw.CantOpenError():

@@ -132,4 +132,3 @@ def _add_members(act: Act, group: Group, members: tuple[Message, ...], new: set[
     if group.revoked:
         for task in act.tasks_by_ids([member.id for member in fresh]).values():
             act.end(task, CANCELLED, "revoked", None)
-

@@ -89,8 +89,8 @@ class Act:
     """One verb inside a transaction: `now` by the wall, `boot` by the machine's start."""
 
     def __init__(self, connection: apsw.Connection, now: int, boot: int) -> None:
-        self.execute = connection.execute
-        self.executemany = connection.executemany
+        self.execute: Any = connection.execute
+        self.executemany: Any = connection.executemany
         self.changes = connection.total_changes
         self.now = now
         self.boot = boot
@@ -184,12 +184,14 @@ class Act:
 
     # -- order ------------------------------------------------------------------------------------------------------
     def back(self) -> int:
-        self.book.back += 1
-        return self.book.back
+        book = self.book
+        book.back += 1
+        return int(book.back)
 
     def front(self) -> int:
-        self.book.front -= 1
-        return self.book.front
+        book = self.book
+        book.front -= 1
+        return int(book.front)
 
     def next_due(self) -> int | None:
         if not self._next_due_known:
@@ -299,7 +301,7 @@ class Act:
         if task.state == SCHEDULED:
             self._next_due_known = False
         task.state, task.ended_us = state, self.now
-        if task.keep_us == 0:
+        if task.keep_us == 0 and state != DEAD:
             result = None
         self.changed.append(task.id)
         if (target := self.any_group(task.body_of)) is not None:

@@ -12,16 +12,21 @@ from smallage.core.errors import ImproperlyConfigured, StoreRefused, StoreUnavai
 
 PREFIX: Final = "sqlite:///"
 NETWORK_FILESYSTEMS: Final = frozenset(
-    "nfs nfs4 cifs smb3 smbfs 9p afs ncpfs coda ceph glusterfs lustre gpfs beegfs ocfs2 gfs2 vboxsf prl_fs virtiofs "
-    "fuse.sshfs fuse.glusterfs fuse.ceph fuse.s3fs fuse.gcsfuse fuse.rclone fuse.davfs fuse.juicefs".split()
-)
+    {
+        "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ncpfs", "coda", "ceph", "glusterfs", "lustre", "gpfs",
+        "beegfs", "ocfs2", "gfs2", "vboxsf", "prl_fs", "virtiofs", "fuse.sshfs", "fuse.glusterfs", "fuse.ceph",
+        "fuse.s3fs", "fuse.gcsfuse", "fuse.rclone", "fuse.davfs", "fuse.juicefs",
+    }
+)  # fmt: skip
 """Filesystems whose locks or shared memory do not hold between machines."""
 
 
 def path_of(url: str, namespace: str) -> Path:
     """The database file that `url` names, as an absolute path; its folder's links are resolved, its own is not."""
     if not url.startswith(PREFIX):
-        raise ImproperlyConfigured(f"{url!r} is no SQLite URL: write sqlite:///relative/path or sqlite:////absolute/path")
+        raise ImproperlyConfigured(
+            f"{url!r} is no SQLite URL: write sqlite:///relative/path or sqlite:////absolute/path"
+        )
     text = unquote(url[len(PREFIX) :])
     if not text or text.endswith("/") or "\0" in text:
         raise ImproperlyConfigured("A SQLite URL names a file, such as sqlite:///.smallage/queue.db")
@@ -30,7 +35,9 @@ def path_of(url: str, namespace: str) -> Path:
     path = Path(text).expanduser()
     if namespace != "smallage":
         if not namespace or "/" in namespace or namespace.startswith("."):
-            raise ImproperlyConfigured(f"The namespace {namespace!r} cannot be part of a file name; use letters and dashes")
+            raise ImproperlyConfigured(
+                f"The namespace {namespace!r} cannot be part of a file name; use letters and dashes"
+            )
         path = path.with_name(f"{path.stem}.{namespace}{path.suffix}")
     return Path(os.path.realpath(path.parent)) / path.name
 
@@ -70,7 +77,9 @@ def check_file(path: Path) -> os.stat_result:
     try:
         found = os.lstat(path)
     except FileNotFoundError:
-        raise StoreRefused(f"There is no store at {path}; call setup() on the store, or start a worker, first") from None
+        raise StoreRefused(
+            f"There is no store at {path}; call setup() on the store, or start a worker, first"
+        ) from None
     except OSError as error:
         raise StoreUnavailable(f"{path} cannot be read: {error.strerror}") from error
     if not stat.S_ISREG(found.st_mode):
@@ -152,8 +161,8 @@ class Identity:
         """Raise StoreRefused if the file or its log is no longer the one that was opened."""
         if _place_of(self._path) != self._file:
             raise StoreRefused(
-                f"{self._path} was removed, replaced or linked elsewhere while in use. Stop every process that uses it, "
-                "put the right file back, and start again."
+                f"{self._path} was removed, replaced or linked elsewhere while in use. Stop every process that uses "
+                "it, put the right file back, and start again."
             )
         log = _place_of(self._wal)
         if self._log is None:

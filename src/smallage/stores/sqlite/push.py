@@ -14,7 +14,6 @@ from smallage.stores.sqlite.rows import LIKE, READY, SCHEDULED, WAITING, encode_
 TASK_DIGEST = query("task_digest")
 TASK_DIGESTS = query("task_digests")
 TASK_INSERT = query("task_insert")
-_ONE = f"select ?1, d.* from ({TASK_DIGEST}) d"
 
 
 def push(act: Act, messages: Sequence[Message]) -> list[PushVerdict]:
@@ -31,8 +30,8 @@ def verdicts(act: Act, messages: Sequence[Message]) -> tuple[list[PushVerdict], 
     known: dict[str, bytes | None] = {}
     over: list[int] = []
     now = act.now
-    for task_id, seq, old, kind, prune_us, group_prune_us, _, _ in rows_by_ids(
-        act.execute, TASK_DIGESTS, _ONE, [message.id for message in messages]
+    for task_id, seq, old, kind, prune_us, group_prune_us in rows_by_ids(
+        act.execute, TASK_DIGESTS, TASK_DIGEST, [message.id for message in messages]
     ):
         if (prune_us or now + 1) <= now or (group_prune_us or now + 1) <= now:
             over.append(seq)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-import apsw
 import msgspec
 
 from smallage.core.message import member_of
@@ -21,6 +20,7 @@ from smallage.stores.sqlite.rows import (
     NUMBERS,
     SCHEDULED,
     Group,
+    Reader,
     decode_rows,
     member_view,
     state_name,
@@ -51,7 +51,7 @@ HELD_BY = query("held_by")
 _decode_info = msgspec.msgpack.Decoder(SessionInfo).decode
 
 
-def state(reader: apsw.Connection, ids: Sequence[str], now: int) -> list[TaskView | None]:
+def state(reader: Reader, ids: Sequence[str], now: int) -> list[TaskView | None]:
     """See `Store.state`."""
     found: dict[str, TaskView | None] = {}
     for row in rows_by_ids(reader.execute, VIEW_MANY, VIEW_ONE, ids):
@@ -63,20 +63,20 @@ def state(reader: apsw.Connection, ids: Sequence[str], now: int) -> list[TaskVie
     return [found[task_id] for task_id in ids]
 
 
-def group_of(reader: apsw.Connection, group_id: str, now: int) -> Group | None:
+def group_of(reader: Reader, group_id: str, now: int) -> Group | None:
     """The group, unless its life is over."""
     row = reader.execute(GROUP_BY_ID, (group_id,)).fetchone()
     group = Group(row) if row is not None else None
     return None if group is None or group.gone(now) else group
 
 
-def _rowed(reader: apsw.Connection, task_id: str, now: int) -> tuple[Group, int] | None:
+def _rowed(reader: Reader, task_id: str, now: int) -> tuple[Group, int] | None:
     place = member_of(task_id)
     group = group_of(reader, place[0], now) if place else None
     return (group, place[1]) if place and group and group.like and place[1] < group.total else None
 
 
-def _member(reader: apsw.Connection, task_id: str, now: int) -> TaskView | None:
+def _member(reader: Reader, task_id: str, now: int) -> TaskView | None:
     """A like member that has no task of its own."""
     rowed = _rowed(reader, task_id, now)
     if rowed is None:
@@ -87,13 +87,13 @@ def _member(reader: apsw.Connection, task_id: str, now: int) -> TaskView | None:
     return member_view(group, index, end, due[0] if due else None)
 
 
-def group(reader: apsw.Connection, group_id: str, now: int) -> GroupView | None:
+def group(reader: Reader, group_id: str, now: int) -> GroupView | None:
     """See `Store.group`."""
     found = group_of(reader, group_id, now)
     return found.view() if found else None
 
 
-def results(reader: apsw.Connection, group_id: str, offset: int, n: int, now: int) -> list[MemberResult]:
+def results(reader: Reader, group_id: str, offset: int, n: int, now: int) -> list[MemberResult]:
     """See `Store.results`."""
     found = group_of(reader, group_id, now)
     if found is None:
@@ -113,7 +113,7 @@ def results(reader: apsw.Connection, group_id: str, offset: int, n: int, now: in
     return [members[place] for place in sorted(members)]
 
 
-def counts(reader: apsw.Connection) -> dict[str, dict[str, int]]:
+def counts(reader: Reader) -> dict[str, dict[str, int]]:
     """See `Store.counts`."""
     stale, pruned, purged = reader.execute(COUNT_BOOK).fetchone()
     totals = {"done": 0, "dead": 0, "cancelled": 0, "stale": stale, "pruned": pruned, "purged": purged}
@@ -134,7 +134,7 @@ def _add(out: dict[str, dict[str, int]], queue: str, name: str, n: int) -> None:
         of[name] = of.get(name, 0) + n
 
 
-def find(reader: apsw.Connection, name: State, n: int, after: str | None, now: int) -> list[TaskView]:
+def find(reader: Reader, name: State, n: int, after: str | None, now: int) -> list[TaskView]:
     """See `Store.find`. A task that has left the state since the last page begins the list anew."""
     number = NUMBERS[name]
     if after is not None and reader.execute(KNOWN_ID, (after, number)).fetchone() is None:
@@ -143,7 +143,7 @@ def find(reader: apsw.Connection, name: State, n: int, after: str | None, now: i
     return [task_view(row[:25]) for row in reader.execute(FIND[name], values)]
 
 
-def payload(reader: apsw.Connection, task_id: str, now: int) -> tuple[bytes, bytes | None] | None:
+def payload(reader: Reader, task_id: str, now: int) -> tuple[bytes, bytes | None] | None:
     """See `Store.payload`."""
     row = reader.execute(PAYLOAD_KEPT, (task_id,)).fetchone()
     if row is not None and (row[4] is None or row[4] > now) and (row[5] is None or row[5] > now):
@@ -158,13 +158,13 @@ def payload(reader: apsw.Connection, task_id: str, now: int) -> tuple[bytes, byt
     return _template_and_row(reader, *rowed)
 
 
-def _template_and_row(reader: apsw.Connection, found: Group, index: int) -> tuple[bytes, bytes | None]:
+def _template_and_row(reader: Reader, found: Group, index: int) -> tuple[bytes, bytes | None]:
     template = reader.execute(TEMPLATE_PAYLOAD, (found.num,)).fetchone()
     chunk = reader.execute(ROWS_LOAD, (found.num, index // CHUNK)).fetchone()
     return template[0], decode_rows(chunk[0])[index % CHUNK]
 
 
-def workers(reader: apsw.Connection, now: int, boot: int) -> list[SessionView]:
+def workers(reader: Reader, now: int, boot: int) -> list[SessionView]:
     """See `Store.workers`."""
     return [
         SessionView(session=name, info=_decode_info(info), lease_end_us=lease_end - boot + now, held=held)
@@ -172,6 +172,6 @@ def workers(reader: apsw.Connection, now: int, boot: int) -> list[SessionView]:
     ]
 
 
-def held(reader: apsw.Connection, session: str) -> list[Held]:
+def held(reader: Reader, session: str) -> list[Held]:
     """See `Store.held`."""
     return [Held(*row) for row in reader.execute(HELD_BY, (session,))]

@@ -51,9 +51,9 @@ _encode = msgspec.msgpack.Encoder().encode
 def announce(act: Act, session: str, info: SessionInfo) -> None:
     """See `Store.announce`."""
     reached(act)
-    sid = act.row(
-        SESSION_SAVE, session, info.lease_us, act.boot + info.lease_us, boot_id(), info.inbox, _encode(info)
-    )[0]
+    sid = act.row(SESSION_SAVE, session, info.lease_us, act.boot + info.lease_us, boot_id(), info.inbox, _encode(info))[
+        0
+    ]
     act.execute(SESSION_NAMES_CLEAR, (sid,))
     act.executemany(SESSION_NAMES_ADD, [(sid, name) for name in info.names])
     for name in info.names:

@@ -30,9 +30,7 @@ TASK_NEW_PAYLOAD = query("task_new_payload")
 TASK_NOTE = query("task_note")
 
 
-def settle(
-    act: Act, session: str, settlements: Sequence[Settlement], request: ClaimRequest | None
-) -> Settled:
+def settle(act: Act, session: str, settlements: Sequence[Settlement], request: ClaimRequest | None) -> Settled:
     """See `Store.settle`."""
     done = _finish_plain(act, settlements)
     verdicts: list[SettleVerdict]
@@ -136,11 +134,7 @@ def _retry(act: Act, task: Task, outcome: Retry) -> None:
 def progress(act: Act, given: Claim, note: bytes) -> SettleVerdict:
     """See `Store.progress`."""
     task = act.find_task(given.id)
-    if (
-        task is None
-        or task.state != RUNNING
-        or (task.gen, task.tok, task.nonce) != (given.gen, given.tok, given.nonce)
-    ):
+    if task is None or task.state != RUNNING or (task.gen, task.tok, task.nonce) != (given.gen, given.tok, given.nonce):
         act.book.stale += 1
         return "stale"
     act.execute(TASK_NOTE, (task.seq, note))

@@ -9,7 +9,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import apsw
 
@@ -51,6 +51,7 @@ from smallage.stores.sqlite.connection import Readers, connect, opening, said_pl
 from smallage.stores.sqlite.ears import Ear, Folder, Speaker, bell, box, change
 from smallage.stores.sqlite.ledger import NEXT_DUE, Act
 from smallage.stores.sqlite.queries import query
+from smallage.stores.sqlite.rows import Reader
 from smallage.stores.sqlite.waiting import Bells, SqliteMailbox, SqliteWatch
 from smallage.stores.sqlite.writer import Writer
 
@@ -205,7 +206,9 @@ class SqliteStore:
         """Run a verb in a transaction; tell of it once it is on disk."""
         self._check()
         if growing and not self._room:
-            raise StoreFull(f"Less than {RESERVE >> 20} MiB are free on the disk of {self.path}: no new tasks are taken")
+            raise StoreFull(
+                f"Less than {RESERVE >> 20} MiB are free on the disk of {self.path}: no new tasks are taken"
+            )
         act: Act | None = None
 
         def run(connection: apsw.Connection) -> T:
@@ -230,7 +233,7 @@ class SqliteStore:
             speaker.say([*map(bell, act.rings), *map(box, act.boxes), *map(change, act.changed)])
 
     @contextmanager
-    def _read(self) -> Iterator[apsw.Connection]:
+    def _read(self) -> Iterator[Reader]:
         self._check()
         with said_plainly(self.path), self._readers.lend() as connection:
             yield connection
@@ -440,8 +443,4 @@ def _after_fork_in_child() -> None:
         store.after_fork()
 
 
-os.register_at_fork(
-    before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
-)
-
-_Any = Any
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -23,6 +23,14 @@ class _Listener:
         self.pending = False
         self.nudged = False
 
+    def take_nudge(self) -> bool:
+        was, self.nudged = self.nudged, False
+        return was
+
+    def take_pending(self) -> bool:
+        was, self.pending = self.pending, False
+        return was
+
 
 class Bells:
     """The bells of this process's sessions."""
@@ -39,17 +47,14 @@ class Bells:
         listener = self._listener(session, queues)
         end = time.monotonic() + timeout
         while True:
-            if listener.nudged or listener.pending:
-                listener.nudged = listener.pending = False
+            if listener.take_nudge() or listener.take_pending():
                 return True
             left = end - time.monotonic()
             heard = listener.ear.hear(max(0.0, min(LOOK_S, left)))
             if heard is None or heard:
                 return True
-            if listener.nudged:
-                continue
             if left <= LOOK_S:
-                return False
+                return listener.take_nudge()
             if self._anything_ready(queues):
                 return True
 

@@ -42,11 +42,11 @@ insert into task (id, kind, state, queue, priority, pos, name, grp, idx, body_of
 values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- task_digest: What a push compares with the task that has its id: digest, kind, end of its life and of its group's.
-select t.seq, t.digest, t.kind, t.prune_us, g.prune_us, t.grp, t.idx
+select t.id, t.seq, t.digest, t.kind, t.prune_us, g.prune_us
 from task t left join grp g on g.id = t.grp where t.id = ?1
 
 -- task_digests: The same for an array of ids, with the id.
-select t.id, t.seq, t.digest, t.kind, t.prune_us, g.prune_us, t.grp, t.idx
+select t.id, t.seq, t.digest, t.kind, t.prune_us, g.prune_us
 from carray(?1) k cross join task t on t.id = k.value left join grp g on g.id = t.grp
 
 -- task_delete: Remove a task.
