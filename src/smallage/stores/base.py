@@ -32,7 +32,9 @@ Rules that all stores share:
   then; when the clock went back, lease ends further than one lease ahead are cut to that.
 * A claim that leaves a queue empty silences its bell.
 * Taken back and left tasks go to the front so that the one with the smallest token comes first. `released`
-  settlements go to the front one by one in the order given.
+  settlements go to the front one by one in the order given. A tick takes sessions back one by one: those in `dead` in
+  the order given, then by lease end, then by name.
+* Tasks that come due are lined up in order of their instants; those of one instant in any order.
 * Parked tasks that were pushed more than `PARKED_US` ago are made dead ("unknown-task") by tick.
 """
 

@@ -341,10 +341,10 @@ class MemoryStore:
                     unknown.append(session_id)
                 else:
                     session.lease_end_us = max(session.lease_end_us, now + session.info.lease_us)
-            lost = [s for s in dead if s in books.sessions and s not in sessions]
+            lost = [s for s in dict.fromkeys(dead) if s in books.sessions and s not in sessions]
             if now >= self._grace_until_us:
-                over = [s for s, v in books.sessions.items() if v.lease_end_us <= now and s not in sessions]
-                lost += [s for s in over if s not in lost]
+                over = [(v.lease_end_us, s) for s, v in books.sessions.items() if v.lease_end_us <= now]
+                lost += [s for _, s in sorted(over) if s not in lost and s not in sessions]
             taken = [task_id for session_id in lost for task_id in books.take_back(session_id, now)]
             promoted = books.promote(now)
             self._give_up_parked(now)
