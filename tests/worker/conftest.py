@@ -1,0 +1,122 @@
+"""Workers in processes of their own, and the moments that their tasks tell of."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from smallage.app import Smallage
+from tests.worker import sample
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 40.0
+"""Seconds until a moment that does not come fails the test; it says nothing about how soon it should come."""
+
+
+class Moments:
+    """What the tasks said, in order of arrival."""
+
+    def __init__(self, path: Path) -> None:
+        os.mkfifo(path)
+        self._pipe = os.open(path, os.O_RDWR)  # for writing too, so that it never ends
+        self._said = b""
+
+    def next(self, kind: str) -> list[str]:
+        """The words after `kind` of the next moment of that kind; others on the way are dropped."""
+        while True:
+            first, *words = self._line().split(" ")
+            if first == kind:
+                return words
+
+    def _line(self) -> str:
+        while b"\n" not in self._said:
+            assert select.select([self._pipe], [], [], PATIENCE)[0], "the moment did not come"
+            self._said += os.read(self._pipe, 4096)
+        line, _, self._said = self._said.partition(b"\n")
+        return line.decode()
+
+    def close(self) -> None:
+        os.close(self._pipe)
+
+
+class Worker:
+    """A `smallage worker` of its own."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "smallage", "worker", "tests.worker.sample", *arguments],
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.talk = ""
+
+    def children(self) -> list[int]:
+        """Process ids of the children."""
+        pid = self.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def wait(self) -> int:
+        """The exit code."""
+        self.talk += self.process.communicate(timeout=PATIENCE)[1]
+        return self.process.returncode
+
+    def stop(self) -> None:
+        """End it, however it stands."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.communicate(timeout=5)
+            except subprocess.TimeoutExpired:
+                for child in self.children():
+                    os.kill(child, signal.SIGKILL)
+                self.process.kill()
+                self.process.communicate()
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Smallage]:
+    """The sample app on a SQLite store of the test's own."""
+    monkeypatch.setenv("SMALLAGE_URL", f"sqlite:///{tmp_path}/queue.db")
+    sample.app.close()
+    yield sample.app
+    sample.app.close()
+
+
+@pytest.fixture
+def moments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Moments]:
+    path = tmp_path / "moments"
+    monkeypatch.setenv("SAMPLE_MOMENTS", str(path))
+    made = Moments(path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def start(app: Smallage, moments: Moments) -> Iterator[Callable[..., Worker]]:
+    """`start("-P", "threads", …)` starts a worker, which is stopped at the test's end."""
+    started: list[Worker] = []
+
+    def begin(*arguments: str) -> Worker:
+        started.append(Worker(*arguments))
+        return started[-1]
+
+    yield begin
+    for worker in started:
+        worker.stop()
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    """Where held tasks wait; `gate.touch()` lets them go."""
+    return tmp_path / "gate"

@@ -1,0 +1,125 @@
+"""The app that the workers under test run. Its tasks say through a pipe where they are, and wait at named pipes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from smallage.app import Smallage
+from smallage.core.errors import SoftTimeLimitExceeded
+
+app = Smallage("sample")
+
+
+def say(*words: object) -> None:
+    """Tell the test."""
+    with open(os.environ["SAMPLE_MOMENTS"], "ab", buffering=0) as pipe:
+        pipe.write(" ".join(map(str, words)).encode() + b"\n")
+
+
+def wait_at(gate: str) -> None:
+    """Block until the test opens the gate, in a read that signals can interrupt."""
+    while not Path(gate).exists():
+        time.sleep(0.005)
+
+
+async def await_at(gate: str) -> None:
+    while not Path(gate).exists():  # noqa: ASYNC110 - the test is another process
+        await asyncio.sleep(0.005)
+
+
+@app.task(name="add")
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+@app.task(name="aadd")
+async def aadd(a: int, b: int) -> int:
+    await asyncio.sleep(0)
+    return a + b
+
+
+@app.task(name="pid")
+def pid() -> int:
+    return os.getpid()
+
+
+@app.task(name="hold", bind=True)
+def hold(self: Any, gate: str) -> str:
+    say("started", self.request.id, os.getpid())
+    wait_at(gate)
+    say("ended", self.request.id, os.getpid())
+    return "held"
+
+
+@app.task(name="ahold", bind=True)
+async def ahold(self: Any, gate: str) -> str:
+    say("started", self.request.id, os.getpid())
+    await await_at(gate)
+    say("ended", self.request.id, os.getpid())
+    return "held"
+
+
+@app.task(name="die", max_crashes=1)
+def die(how: str) -> str:
+    say("dying", os.getpid())
+    if how == "exit":
+        os._exit(0)
+    if how == "segfault":
+        import ctypes
+
+        ctypes.string_at(0)
+    sys.exit(0)
+
+
+@app.task(name="die_once", bind=True)
+def die_once(self: Any) -> int:
+    crashes: int = self.request.crashes
+    if not crashes:
+        os._exit(1)
+    return crashes
+
+
+@app.task(name="soft", soft_time_limit=0.2)
+def soft() -> str:
+    try:
+        while True:
+            time.sleep(0.01)
+    except SoftTimeLimitExceeded:
+        return "cleaned up"
+
+
+@app.task(name="asoft", soft_time_limit=0.2)
+async def asoft() -> str:
+    try:
+        await asyncio.sleep(60)
+    except SoftTimeLimitExceeded:
+        return "cleaned up"
+    return "never"
+
+
+@app.task(name="hard", time_limit=0.3)
+def hard() -> None:
+    while True:
+        time.sleep(0.01)
+
+
+@app.task(name="ahard", time_limit=0.3)
+async def ahard() -> None:
+    await asyncio.sleep(60)
+
+
+@app.task(name="stubborn", time_limit=0.3)
+def stubborn() -> None:
+    """Ignores every exception."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        try:
+            while time.monotonic() < end:
+                time.sleep(0.01)
+        except BaseException:
+            say("ignored", os.getpid())
