@@ -9,6 +9,7 @@ each. `history.py` is the judge. Exit code 1 when a rule is broken or fewer than
 
 import argparse
 import collections
+import contextlib
 import json
 import os
 import pathlib
@@ -279,9 +280,15 @@ def quantile(values, q):
     return values[min(len(values) - 1, int(q * len(values)))]
 
 
-def trial(store, counts, seed):
+def trial(store, counts, seed, keep):
     """All kills on one store; returns whether every rule held."""
-    with tempfile.TemporaryDirectory(prefix="kill-loop-") as name:
+    with (
+        contextlib.nullcontext(tempfile.mkdtemp(prefix=f"kill-loop-{store}-"))
+        if keep
+        else tempfile.TemporaryDirectory() as name
+    ):
+        if keep:
+            print(f"{store}: history and log stay in {name}", flush=True)
         if store == "sqlite":
             lib.refuse_memory_disk(name)
         loop, begin = Loop(store, pathlib.Path(name), seed), time.monotonic()
@@ -337,11 +344,12 @@ def main():
     p.add_argument("--workers", type=int, default=20, help="kills of whole workers")
     p.add_argument("--servers", type=int, default=20, help="kills of the Redis server")
     p.add_argument("--seed", type=int, default=None)
+    p.add_argument("--keep", action="store_true", help="leave the history, the log and the store behind")
     args = p.parse_args()
     seed = random.randrange(10**6) if args.seed is None else args.seed
     print(f"seed {seed}", flush=True)
     counts = {"child": args.children, "worker": args.workers, "server": args.servers}
-    good = [trial(store, counts, seed) for store in args.store or ("sqlite", "redis")]
+    good = [trial(store, counts, seed, args.keep) for store in args.store or ("sqlite", "redis")]
     sys.exit(0 if all(good) else 1)
 
 
