@@ -24,6 +24,7 @@ class Hub:
         self._lock = threading.Lock()
         self._waiting: dict[str, list[Callable[[], None]]] = {}
         self._watch: Watch | None = None
+        self._thread: threading.Thread | None = None
         self._closed = False
 
     def add(self, name: str, notify: Callable[[], None]) -> None:
@@ -33,7 +34,8 @@ class Hub:
             watch = self._watch
             if watch is None:
                 watch = self._watch = self._store.watch()
-                threading.Thread(target=self._serve, args=(watch,), name="smallage-watch", daemon=True).start()
+                self._thread = threading.Thread(target=self._serve, args=(watch,), name="smallage-watch", daemon=True)
+                self._thread.start()
             self._waiting.setdefault(name, []).append(notify)
         watch.add((name,))
 
@@ -55,9 +57,12 @@ class Hub:
         with self._lock:
             self._closed = True
             watch, self._watch = self._watch, None
+            thread = self._thread
         if watch is not None:
             watch.wake()
         self._tell(None)
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(5.0)  # the store may be closed next, and the thread still has its subscription to end
 
     def _serve(self, watch: Watch) -> None:
         while not self._closed:
