@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
 STOP_S = 15.0
 """How long the worker may take to stop before it is killed."""
+
+
+def _end_with_parent() -> Callable[[], None] | None:
+    """For the child before it becomes the worker: have the system stop it should this process be killed (Linux)."""
+    if not sys.platform.startswith("linux"):
+        return None
+    libc = ctypes.CDLL(None)
+    pr_set_pdeathsig = 1
+
+    def ask() -> None:
+        libc.prctl(pr_set_pdeathsig, signal.SIGTERM)
+
+    return ask
 
 
 class StageError(Exception):
@@ -54,6 +69,7 @@ class Stage:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **environment},
                 start_new_session=True,
+                preexec_fn=_end_with_parent(),  # safe: this process has one thread yet
             )
 
     def check(self) -> None:
