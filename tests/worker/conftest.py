@@ -73,7 +73,9 @@ class Worker:
 
     def stop(self) -> None:
         """End it, however it stands."""
-        if self.process.poll() is None:
+        if self.process.poll() is not None:
+            self.process.communicate()
+        else:
             self.process.terminate()
             try:
                 self.process.communicate(timeout=5)

@@ -69,6 +69,8 @@ class Supervisor:
         self._peers = Peers(self.host, self._poll)
         self._store: Store | None = None
         self._mailbox: Mailbox | None = None
+        self._mailbox_fd = -1
+        """What the poll knows it by; a mailbox that broke has none any more."""
         self._mailbox_again = 0.0
         self._estates: list[Estate] = []
         self._restarts: list[tuple[float, int, int]] = []
@@ -161,7 +163,7 @@ class Supervisor:
             os.kill(child.pid, signal.SIGUSR1)
 
     # -- stopping -----------------------------------------------------------------------------------------------------
-    def _stop(self, level: int) -> None:
+    def _stop(self, level: int, quietly: bool = False) -> None:
         """1: let running tasks end within the timeout; 2: hand everything back now; 3: kill."""
         if level <= self._stopping:
             return
@@ -170,7 +172,8 @@ class Supervisor:
         timeout = self.options.shutdown_timeout if level == 1 else 0.0
         self._kill_at = monotonic() + timeout + STOP_MARGIN if level < 3 else monotonic()
         says = {1: f"finishing what runs, at most {timeout:g}s", 2: "handing back what runs", 3: "killing the children"}
-        logger.warning("Stopping: %s", says[level])
+        if not quietly:
+            logger.warning("Stopping: %s", says[level])
         for child in self._children:
             if level == 3 or child.start.slots == 0:
                 child.kill("stop")
@@ -287,7 +290,7 @@ class Supervisor:
             if not self.code:
                 sys.stderr.write(f"smallage: {word.text}\n")
             self.code = word.code or 1
-            self._stop(1)
+            self._stop(1, quietly=True)
 
     def _back_off(self, number: int) -> float:
         """Seconds before a child that died young is replaced: none at first, then up to ten with jitter."""
@@ -389,7 +392,8 @@ class Supervisor:
                 if now < self._mailbox_again:
                     return
                 self._mailbox = self._store.mailbox(self.inbox)
-                self._poll.register(self._mailbox.fileno(), select.POLLIN)
+                self._mailbox_fd = self._mailbox.fileno()
+                self._poll.register(self._mailbox_fd, select.POLLIN)
             orders = self._mailbox.take()
         except StoreError as error:
             self._say_away(error)
@@ -402,7 +406,7 @@ class Supervisor:
 
     def _close_mailbox(self) -> None:
         if self._mailbox is not None:
-            self._poll.unregister(self._mailbox.fileno())
+            self._poll.unregister(self._mailbox_fd)
             self._mailbox.close()
             self._mailbox = None
 

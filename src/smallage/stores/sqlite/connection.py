@@ -40,6 +40,11 @@ _opening = threading.Lock()
 """Two threads must not make and open one file at once: see `place.make_file`."""
 
 
+def library_version() -> str:
+    """Version of the SQLite that apsw carries."""
+    return apsw.sqlite_lib_version()
+
+
 def check_version(version: str) -> None:
     """Raise StoreRefused for an SQLite whose write-ahead log is not safe."""
     if tuple(int(part) for part in version.split(".")[:3]) < OLDEST_SQLITE:
@@ -51,7 +56,7 @@ def check_version(version: str) -> None:
 
 def connect(path: Path) -> apsw.Connection:
     """A connection to an existing database file of ours."""
-    check_version(apsw.sqlite_lib_version())
+    check_version(library_version())
     flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW
     with said_plainly(path):
         connection = apsw.Connection(str(path), flags=flags, statementcachesize=256)

@@ -1,0 +1,58 @@
+"""Which app or store a command speaks to, and what its failures exit with."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from smallage.core.errors import ImproperlyConfigured, SmallageError, StoreRefused, StoreUnavailable
+
+if TYPE_CHECKING:
+    from smallage.stores.base import Store
+
+FAILED, USAGE, UNREACHABLE = 1, 2, 3
+
+
+@contextlib.contextmanager
+def exit_codes() -> Iterator[None]:
+    """Turn our errors into a sentence on stderr and the documented exit code."""
+    try:
+        yield
+    except (StoreUnavailable, StoreRefused) as error:
+        _fail(error, UNREACHABLE)
+    except ImproperlyConfigured as error:
+        _fail(error, USAGE)
+    except SmallageError as error:
+        _fail(error, FAILED)
+
+
+def _fail(error: Exception, code: int) -> None:
+    click.echo(f"smallage: {error}", err=True)
+    raise click.exceptions.Exit(code)
+
+
+def open_app() -> Any:
+    """The app that the command is about: -A, or what lies here; with only a store named, an app without tasks."""
+    found: dict[str, Any] = click.get_current_context().find_root().obj or {}
+    if found.get("store"):
+        os.environ["SMALLAGE_URL"] = found["store"]
+    from smallage.worker.discover import AppNotFound, find_app
+
+    if found.get("app"):
+        return find_app(found["app"])
+    try:
+        return find_app()
+    except AppNotFound:
+        from smallage.app import Smallage
+
+        return Smallage("smallage")
+
+
+def open_store() -> Store:
+    """The store of that app."""
+    store: Store = open_app().store
+    return store
