@@ -1,8 +1,7 @@
 """The application that the kill loop runs and shoots at; as a program, its producer.
 
 Everything that happens is written to $SMALLAGE_HISTORY before the next step: by the store's wrapper (claims and
-settlements), by the task itself (`start`, `effect`), by the producer (pushes). Times `t` are monotonic µs, one clock for
-all processes of the machine.
+settlements), by the task itself (`start`, `effect`), by the producer (pushes).
 
     python kill_app.py        reads numbers from stdin, one a line, and pushes so many tasks for each
 """
@@ -18,7 +17,18 @@ from smallage.core.errors import StoreError, StoreUnavailable
 from smallage.stores import base
 from smallage.testing import History, HistoryStore
 
-history = History(os.environ["SMALLAGE_HISTORY"])
+
+class Timed(History):
+    """Every line with the time, monotonic µs: one clock for all processes of the machine."""
+
+    def extend(self, lines):
+        """Write several lines in one go."""
+        t = time.monotonic_ns() // 1000
+        super().extend((event, act, {"t": t, **fields}) for event, act, fields in lines)
+
+
+history = Timed(os.environ["SMALLAGE_HISTORY"])
+note = history.append
 _open = base.open
 
 
@@ -29,11 +39,6 @@ def recorded(url, **options):
 
 base.open = recorded
 app = Smallage("kill", broker=os.environ["KILL_LOOP_STORE"])
-
-
-def note(event, act, **fields):
-    """One line with the time."""
-    history.append(event, act, t=time.monotonic_ns() // 1000, **fields)
 
 
 @app.task(name="work", bind=True)

@@ -178,17 +178,14 @@ class Loop:
         else:
             pids = []
             self.server.kill()
-        at = now()
+        self.kills.append({"kind": kind, "pids": pids, "t": now(), "wall": time.time_ns() // 1000})
         if kind == "worker":
             self.start_worker()
         elif kind == "server":
             self.server.start()
-        self.kills.append({"kind": kind, "pids": pids, "t": at})
         if kind != "child":
             self.until(
-                lambda: any(x["act"] == "start" and x["t"] > at for x in self.tail.lines[-200:]),
-                f"work after the death of a {kind}",
-                60,
+                lambda: claimed_since(self.tail.lines, self.kills[-1]), f"claims after the death of a {kind}", 60
             )
 
     def finish(self, timeout=90):
@@ -244,6 +241,17 @@ def open_tasks(counts):
     return sum(n for queue, states in counts.items() if queue for n in states.values())
 
 
+def claimed_since(lines, kill):
+    """When the first claim after a kill was made, or None. Tokens are the store's clock, so no older reply is meant."""
+    found = None
+    for x in reversed(lines):
+        if x["t"] < kill["t"]:
+            break
+        if x["act"] == "claim" and x["tok"] > kill["wall"]:
+            found = x["t"]
+    return found
+
+
 def hits(lines, kills):
     """What was running at each kill: {index of the kill: [ids]}; for a server's death, what ran anywhere."""
     ended = {(x["id"], x["tok"]): x["t"] for x in lines if x["act"] == "effect"}
@@ -259,19 +267,22 @@ def hits(lines, kills):
 
 
 def recoveries(lines, kills, met):
-    """Seconds from each death to the next start of what it interrupted, by kind; for servers, to the next start at all."""
+    """Seconds from each death to the next start of what it interrupted, for servers to the next claim."""
     starts = collections.defaultdict(list)
     for x in lines:
         if x["act"] == "start":
             starts[x["id"]].append(x["t"])
-    every = sorted(t for ts in starts.values() for t in ts)
-    spans = collections.defaultdict(list)
+    spans, hit = collections.defaultdict(list), collections.Counter()
     for i, kill in enumerate(kills):
-        chances = [every] if kill["kind"] == "server" else [starts[x["id"]] for x in met[i]]
-        for ts in chances:
-            after = [t for t in ts if t > kill["t"]]
-            if after:
-                spans[kill["kind"]].append((min(after) - kill["t"]) / 1e6)
+        if kill["kind"] == "server":
+            again = claimed_since(lines, kill)
+            spans["server: until tasks are claimed again"] += [] if again is None else [(again - kill["t"]) / 1e6]
+            continue
+        for x in met[i]:
+            again = min((t for t in starts[x["id"]] if t > kill["t"]), default=None)
+            hit[x["id"]] += 1
+            what = "until its tasks run again" if hit[x["id"]] == 1 else "tasks hit before (they back off)"
+            spans[f"{kill['kind']}: {what}"] += [] if again is None else [(again - kill["t"]) / 1e6]
     return spans
 
 
@@ -321,10 +332,9 @@ def report(store, loop, states, audit, took):
     print(
         f"  starts {found.starts}, of which repeated {found.started_again}; settled {found.settled}, stale refused {found.stale}, stale accepted {found.stale_accepted}"
     )
-    for kind, values in spans.items():
-        what = "until work goes on" if kind == "server" else "until what it ran starts again"
+    for what, values in sorted(spans.items()):
         print(
-            f"  death of a {kind}, {what}: p50 {quantile(values, 0.5):.2f} s, p99 {quantile(values, 0.99):.2f} s, worst {max(values):.2f} s ({len(values)})"
+            f"  death of a {what}: p50 {quantile(values, 0.5):.2f} s, p99 {quantile(values, 0.99):.2f} s, worst {max(values):.2f} s ({len(values)})"
         )
     for breach in found.breaches[:20]:
         print(f"  BROKEN {breach}")
