@@ -6,10 +6,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from smallage import run
-from smallage.core.codec import encode_error
 from smallage.core.errors import SoftTimeLimitExceeded
-from smallage.core.message import Failed, Parked
-from smallage.request import Request
+from smallage.core.message import Parked
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -63,10 +61,4 @@ class Body:
 
     def ended(self, claim: Claim, error: BaseException) -> Outcome:
         """How a task ends whose body was left behind, or in which `error` was raised too late to be seen by it."""
-        task = self.app.tasks[claim.name]
-        try:
-            args, kwargs, extras = run._arguments(claim)
-        except Exception as problem:
-            return Failed(encode_error(problem), reason="undecodable")
-        request = Request(self.app, task, claim, args, kwargs, extras, self.context.hostname)
-        return run._raised(request, error, self.context)
+        return run.ended(self.app, claim, error, self.context)
