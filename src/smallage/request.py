@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from contextvars import ContextVar
 from functools import cached_property
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from smallage.core.ids import child_id
@@ -76,6 +77,7 @@ class Request:
         self.kwargs = kwargs
         self.extras = extras
         self.hostname = hostname
+        self.began = monotonic()
 
     @classmethod
     def outside(cls, app: Smallage, task: Task[Any, Any], args: Any = (), kwargs: Any = None) -> Request:

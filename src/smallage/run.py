@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from smallage import signals
-from smallage.core import calls, codec, retry
+from smallage.core import calls, codec, options, retry
 from smallage.core.errors import (
     ChordError,
     DecodeError,
@@ -245,7 +245,6 @@ def _before(request: Request) -> None:
     task = request.task_object
     if signals.task_prerun.receivers:
         signals.task_prerun.send(task, task_id=request.id, task=task, args=request.args, kwargs=request.kwargs)
-    request.__dict__["started"] = time.perf_counter()
     task.before_start(request.id, request.args, request.kwargs)
 
 
@@ -329,16 +328,16 @@ def _automatic(request: Request, error: Exception, worker: WorkerContext) -> Out
         return None
     again = RetryError(exc=error, when=retry.automatic_delay(task, request.retries, worker.rng))
     again.__traceback__ = error.__traceback__
-    return _retried(request, again, worker)
+    return _retried(request, again, worker, counted=True)
 
 
-def _retried(request: Request, error: RetryError, worker: WorkerContext) -> Outcome:
-    """The outcome of a retry: when, and what changes."""
+def _retried(request: Request, error: RetryError, worker: WorkerContext, counted: bool = False) -> Outcome:
+    """The outcome of a retry: when, and what changes. `counted`: retries were found not to be used up."""
     task, claim, plan = request.task_object, request.claim, error.sig
     assert claim is not None
     call: dict[str, Any] = dict(plan.options) if plan is not None else {}
     if "countdown" not in call and "eta" not in call:
-        if plan is None and retry.refused(request.retries, task.max_retries):
+        if not counted and plan is None and retry.refused(request.retries, task.max_retries):
             return _failed(request, error, error, worker)
         when = error.when if error.when is not None else task.default_retry_delay
         call["countdown" if isinstance(when, (int, float)) else "eta"] = when
@@ -355,7 +354,7 @@ def _retried(request: Request, error: RetryError, worker: WorkerContext) -> Outc
 def _again(request: Request, call: dict[str, Any], plan: Any, data: bytes, worker: WorkerContext) -> Retry:
     app, claim = request.app, request.claim
     assert claim is not None
-    now_us = int(worker.now() * 1_000_000)
+    now_us = _store_now_us(request, worker)
     delay_us, due_us = calls.due(call, app.zone(), now_us)
     expires_us: int | None = None
     if "expires" in call:
@@ -368,10 +367,18 @@ def _again(request: Request, call: dict[str, Any], plan: Any, data: bytes, worke
         error=data,
         payload=_new_payload(request, call, plan),
         queue=None if queue is None else app.known_queue(getattr(queue, "name", queue)),
-        priority=rank,
+        priority=None if rank is None else options.priority(rank),
         expires_us=expires_us,
         note=codec.encode_note("RETRY", data),
     )
+
+
+def _store_now_us(request: Request, worker: WorkerContext) -> int:
+    """The store's time: that of the claim and what has passed since; clocks of workers decide nothing."""
+    claim = request.claim
+    if claim is None or not claim.claimed_us:
+        return int(worker.now() * 1_000_000)
+    return claim.claimed_us + int((time.monotonic() - request.began) * 1_000_000)
 
 
 def _new_payload(request: Request, call: dict[str, Any], plan: Any) -> bytes | None:
@@ -466,8 +473,7 @@ def _after_success(request: Request, value: Any) -> None:
     task = request.task_object
     _guarded(request, "on_success", value, request.id, request.args, request.kwargs)
     if signals.task_success.receivers:
-        runtime = time.perf_counter() - request.__dict__.get("started", time.perf_counter())
-        signals.task_success.send(task, result=value, runtime=runtime)
+        signals.task_success.send(task, result=value, runtime=time.monotonic() - request.began)
     _after_return(request, "SUCCESS", value, None)
 
 

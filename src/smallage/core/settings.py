@@ -89,7 +89,10 @@ def _priority(name: str, value: Any) -> int:
 
 
 def _queue(name: str, value: Any) -> str:
-    return check_queue(value)
+    try:
+        return check_queue(value)
+    except ImproperlyConfigured as error:
+        raise ImproperlyConfigured(f"{name}: {error}") from None
 
 
 def _text(name: str, value: Any) -> str | None:
