@@ -57,10 +57,10 @@ class Show:
         """All of it; True if all went well. Raises StageError when a process does not start or live."""
         plan, view = self._plan, self._view
         self._index.create()
-        self._tasks.app.store.workers()  # what the store has to say about itself comes before the plan
         party = self._stage.open_third_party(plan.n, plan.latency)
         options = ["smallage.demo.worker_app:app", "-P", "threads", "-c", str(plan.threads)]
         self._stage.start_worker([*options, "--processes", str(plan.children)], self._tasks.environment)
+        self._tasks.app.store.workers()  # what the store has to say about itself comes before the plan
         self._announce(party)
         self._wait_for_worker()
         chaos = Chaos(party) if plan.chaos else None

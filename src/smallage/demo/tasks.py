@@ -8,12 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from smallage.app import Smallage
+from smallage import Outcomes, Smallage, Task
 from smallage.demo.fetch import TooManyRequests, TransientError, fetch
 from smallage.demo.index import Hit, Index
 from smallage.demo.view import percentile
-from smallage.groups import Outcomes
-from smallage.task import Task
 
 URL = "SMALLAGE_URL"
 """It wins over what the code says, also over a user's own environment."""
