@@ -64,6 +64,8 @@ def main(start: Start, line: Line, board: Board) -> NoReturn:
     """The life of a child process; never returns."""
     code = BROKEN
     try:
+        if os.getppid() != start.host.pid:  # it has died already
+            os._exit(1)
         settle_in.leave_signals_to_the_supervisor()
         settle_in.dump_stacks_on_usr1()
         configure(start.options.log_level, start.options.log_format, f"Child-{start.number + 1}")
@@ -226,6 +228,7 @@ class Child:
     # -- orders -------------------------------------------------------------------------------------------------------
     def _listen(self) -> None:
         """Do what the supervisor says; when it is gone, so are we."""
+        settle_in.die_with(self.start.host.pid)
         while True:
             words = self.line.hear(wait=True)
             if words is None:

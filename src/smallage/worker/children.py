@@ -69,10 +69,9 @@ def launch(start: Start, spawned: bool) -> ChildProcess:
     else:
         assert threading.active_count() == 1, "the supervisor has one thread, or a fork could copy a held lock"
         gc.freeze()
-        supervisor = os.getpid()
         pid = os.fork()
         if pid == 0:
-            _become_child(start, theirs, board, supervisor)
+            _become_child(start, theirs, board)
         gc.unfreeze()
     theirs.close()
     line = Line(ours)
@@ -81,9 +80,8 @@ def launch(start: Start, spawned: bool) -> ChildProcess:
     return ChildProcess(start, pid, line, board, monotonic(), start.session)
 
 
-def _become_child(start: Start, theirs: socket.socket, board: Board, supervisor: int) -> NoReturn:
+def _become_child(start: Start, theirs: socket.socket, board: Board) -> NoReturn:
     try:
-        settle_in.die_with(supervisor)
         settle_in.let_go_of_descriptors({theirs.fileno()})
         from smallage.worker.child import main
 
@@ -98,7 +96,7 @@ def _spawn(theirs: socket.socket, board: Board) -> int:
     fds = (theirs.fileno(), board.fd)
     for fd in fds:
         os.set_inheritable(fd, True)
-    command = [sys.executable, "-m", "smallage.worker.spawned", *map(str, fds), str(board.slots), str(os.getpid())]
+    command = [sys.executable, "-m", "smallage.worker.spawned", *map(str, fds), str(board.slots)]
     try:
         return os.posix_spawn(sys.executable, command, {**os.environ, "PYTHONPATH": _module_path()})
     finally:

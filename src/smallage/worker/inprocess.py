@@ -11,7 +11,6 @@ import math
 import os
 import select
 import threading
-import uuid
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -62,7 +61,7 @@ class InProcessWorker:
         self.store = app.store
         self.lease = lease
         self.queues = queues or tuple(app.conf.task_queues) or (app.conf.task_default_queue,)
-        self._inbox = f"i-{uuid.uuid4().hex[:16]}"
+        self._inbox = f"i-{os.urandom(8).hex()}"
         self._node = node_name(node)
         self._pool_name, self._concurrency = name, concurrency
         slots = [Slot(index) for index in range(concurrency * (2 if name == "asyncio" else 1))]
@@ -74,7 +73,7 @@ class InProcessWorker:
         self.pool = make_pool(name, slots, self.desk, self.board, self.body, self.limits)
         self.limits.pool = self.pool
         self.engine = Engine(
-            self.store, uuid.uuid4().hex, self.queues, self.desk, self.pool, self.board, log,
+            self.store, os.urandom(16).hex(), self.queues, self.desk, self.pool, self.board, log,
             places=concurrency, burst=burst,
         )  # fmt: skip
         self._closed = threading.Event()
@@ -191,7 +190,7 @@ class InProcessWorker:
         for slot in self.pool.slots:
             if (claim := slot.claim) is not None:
                 self.limits.send(slot, claim, Terminated)
-        self.engine.rename(uuid.uuid4().hex)
+        self.engine.rename(os.urandom(16).hex())
         self._announce()
         self._fence(monotonic())
         self.engine.ring()

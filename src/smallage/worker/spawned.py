@@ -1,4 +1,4 @@
-"""Entry of a child that is a fresh interpreter: `python -m smallage.worker.spawned LINE BOARD SLOTS PARENT`."""
+"""Entry of a child that is a fresh interpreter: `python -m smallage.worker.spawned LINE BOARD SLOTS`."""
 
 from __future__ import annotations
 
@@ -17,19 +17,17 @@ def main() -> None:
     import os
     import socket
 
-    line_fd, board_fd, slots, parent = map(int, sys.argv[1:])
+    line_fd, board_fd, slots = map(int, sys.argv[1:])
     # What is to be run is read before anything of ours is imported, for gevent's sake.
     pool = _peek_pool(socket.socket(fileno=os.dup(line_fd)))
     _patch_if_gevent(pool)
     import msgspec
 
-    from smallage.worker import settle_in
     from smallage.worker.board import inherited
     from smallage.worker.child import Start
     from smallage.worker.child import main as child_main
     from smallage.worker.line import Line, Word
 
-    settle_in.die_with(parent)
     os.set_inheritable(line_fd, False)
     line = Line(socket.socket(fileno=line_fd))
     words: list[Word] = []

@@ -13,7 +13,6 @@ import random
 import select
 import signal
 import sys
-import uuid
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -60,7 +59,7 @@ class Supervisor:
 
     def __init__(self, options: WorkerOptions) -> None:
         self.options = options
-        self.inbox = f"w-{uuid.uuid4().hex[:16]}"
+        self.inbox = f"w-{os.urandom(8).hex()}"
         self.host = this_host(os.getpid())
         self.plan: Plan | None = None
         self.code = 0
@@ -188,7 +187,7 @@ class Supervisor:
         start = Start(
             options=self.options,
             number=number,
-            session=uuid.uuid4().hex,
+            session=os.urandom(16).hex(),
             inbox=self.inbox,
             host=self.host,
             slots=plan.slots if plan is not None else max(SCOUT_SLOTS, 2 * (self.options.concurrency or 0)),
@@ -352,7 +351,7 @@ class Supervisor:
     def _lost(self, child: ChildProcess) -> None:
         child.announced = False
         child.board.fence = 0.0
-        child.line.say_later(Word("lost", session=uuid.uuid4().hex))
+        child.line.say_later(Word("lost", session=os.urandom(16).hex()))
 
     def _settle_estates(self) -> None:
         if self._store is None:
