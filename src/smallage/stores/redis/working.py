@@ -45,7 +45,7 @@ class Working(Partition):
 
     def progress(self, claim: Claim, note: bytes) -> SettleVerdict:
         """See `Store.progress`."""
-        return _VERDICTS[self._link.run("progress", encode_id(claim.id), claim.gen, claim.tok, note)[0]]
+        return _VERDICTS[self._link.run("progress", encode_id(claim.id), claim.gen, claim.tok, claim.nonce, note)[0]]
 
     def listen(self, session: str, queues: Sequence[str], timeout: float) -> bool:
         """See `Store.listen`."""

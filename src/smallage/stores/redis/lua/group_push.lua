@@ -4,6 +4,7 @@
 -- Keys: g:<id>, g:<id>:a:<chunk> (rows or members' ids), those of push. Answer: {o d or c, epoch if not the known one}.
 --#include epoch
 --#include insert
+--#include pruning
 local epoch = check_epoch()
 if not epoch then return false end
 local raw, keep, offset = arg(), maybe(), number()
@@ -52,6 +53,11 @@ local function look(run)
       digests[id] = digest
     end
     if how == 'c' then bad = true end
+    if how == 'd' and run.group and run ~= body then
+      -- A task of this id that is no such member of the group: it would never be counted.
+      local r = load(id)
+      if r and r.f.i ~= run.group .. ARGV[base + 3] then bad = true end
+    end
     run.letters[i], run.old[i] = how, over
   end
 end
@@ -67,12 +73,10 @@ local key = P .. 'g:' .. raw
 if stale then
   call('SET', P .. '-', '1')
   call('UNLINK', P .. '-')
+  remove_group(stale)
+  left = math.huge
+  sweep()
   groups[raw] = nil
-  call('UNLINK', key, key .. ':b', key .. ':d')
-  for i = 0, math.ceil(stale.T / 128) - 1 do call('UNLINK', key .. ':a:' .. int(i), key .. ':r:' .. int(i)) end
-  total('done', -stale.D)
-  total('dead', -stale.F)
-  total('cancelled', -stale.C)
 end
 if not G then
   call('HSET', key, 'a', now)
@@ -186,6 +190,7 @@ if seal and not G.z then
       prepare(body)
       local id = write_record(body, 1, true)
       call('HSET', key_of(id), 'j', raw)
+      call('HDEL', key_of(id), 'x')
       call('ZADD', P .. 'w', now, id)
       count(body.q, 'w', 1)
     end

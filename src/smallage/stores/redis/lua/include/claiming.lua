@@ -24,7 +24,7 @@ local function take_record(id, queue, q, priority, session, nonce, held)
     damaged(id, q)
     return false
   end
-  if v[3] or not (v[14] or v[13]) then
+  if v[3] or not (v[14] or v[13] or v[7]) then
     -- Left behind by a task that is not ready any more.
     local flags = tonumber(v[5] or nil)
     if flags and math.floor(flags / LEFT) % 2 == 1 then

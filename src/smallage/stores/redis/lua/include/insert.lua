@@ -13,10 +13,7 @@ end
 -- ok, dup or conflict for pushing this id now, as letters; second: a record past its life stands in the way.
 local function verdict(id, digest)
   local r = load(id)
-  if r and not gone(r) then
-    local stored = r.f.g or (r.like and group(r.group) or {}).g
-    return stored == digest and 'd' or 'c'
-  end
+  if r and not r.like and not gone(r) then return r.f.g == digest and 'd' or 'c' end
   local raw, index = place_of(id)
   local G = raw and living(raw)
   if G and not G.U and index < G.T then return 'c' end

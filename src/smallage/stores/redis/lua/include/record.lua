@@ -18,7 +18,7 @@ local function load(id)
   for i = 1, #FIELDS do
     if v[i] then f[FIELDS[i]] = v[i] end
   end
-  if not (f.s or f.g or f.k) then return nil end
+  if not (f.s or f.g or f.k or f.h) then return nil end
   local r = { id = id, f = f, sets = {}, drops = {}, new = {} }
   local of = f
   if f.i then

@@ -22,6 +22,7 @@ local function rewait_body(G)
     return
   end
   put(body, 's', '2')
+  put(body, 'x', nil)
   count(body.q, 'w', 1)
   call('ZADD', P .. 'w', now, body.id)
   write(body)
