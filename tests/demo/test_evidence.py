@@ -2,8 +2,7 @@
 
 import json
 
-from smallage.demo.evidence import read, weigh
-from smallage.demo.thirdparty import GONE
+from smallage.demo.evidence import GONE, read, weigh
 
 
 def line(item, status, task="t", pid="7", attempt=1, open=1):

@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from smallage.demo.evidence import GONE
 from smallage.demo.fetch import TooManyRequests, TransientError, _kept, fetch
-from smallage.demo.thirdparty import GONE, fault
+from smallage.demo.thirdparty import fault
 
 
 class Server:

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from smallage.demo.thirdparty import GONE
+GONE = 0
+"""Status in the log for a client that hung up before its answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from smallage.result import AsyncResult
 
 START_S = 30.0
 """How long the worker may take to start."""
-PAUSE_S = 0.02
+PAUSE_S = 0.03
 """Between two looks at something that comes soon."""
 
 

@@ -21,9 +21,8 @@ from typing import IO, Any
 import click
 
 from smallage.demo.corpus import Document, documents
+from smallage.demo.evidence import GONE
 
-GONE = 0
-"""Status in the log for a client that hung up before its answer."""
 RETRY_AFTER = 1
 """Seconds that a 429 asks for."""
 
