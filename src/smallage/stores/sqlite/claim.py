@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from smallage.core.message import Claim, member_id
 from smallage.stores.base import Claimed, ClaimRequest
-from smallage.stores.sqlite.ledger import TASK_BY_ID, TASK_DELETE, Act
+from smallage.stores.sqlite.ledger import TASK_COLUMNS, TASK_DELETE, Act
 from smallage.stores.sqlite.queries import query
 from smallage.stores.sqlite.rows import CHUNK, CURSOR, DEAD, LIKE, NEVER, Group, Task, decode_rows
 
@@ -14,7 +14,9 @@ SESSION_BY_NAME = query("session_by_name")
 SESSION_NONCE = query("session_nonce")
 PAUSED = query("paused")
 READY_HEAD = query("ready_head")
-CLAIMS_AGAIN = query("claims_again")
+CLAIMS_AGAIN = f"{TASK_COLUMNS} {query('tasks_claimed')}"
+TASK_BY_SEQ = f"{TASK_COLUMNS} {query('task_by_seq')}"
+TASK_BYTES = query("task_bytes")
 TASK_RUN = query("task_run")
 MEMBER_RUN = query("member_run")
 MEMBER_DEAD = query("member_dead")
@@ -35,9 +37,9 @@ def claim(act: Act, session: str, request: ClaimRequest) -> Claimed:
         if nonce == request.nonce:
             claims = _again(act, sid, request.nonce)
         else:
-            act.execute(SESSION_NONCE, (sid, request.nonce))
+            act.run(SESSION_NONCE, (sid, request.nonce))
             taker = _Taker(act, sid, request.nonce)
-            paused = {row[0] for row in act.execute(PAUSED)}
+            paused = {row[0] for row in act.run(PAUSED)}
             for queue in request.queues:
                 if queue not in paused and len(claims) < request.n:
                     taker.take(queue, request.n, claims)
@@ -57,46 +59,50 @@ class _Taker:
         """Claim from a queue until there are `n`, by priority and order."""
         while len(claims) < n and self._ended < MAX_ENDED:
             wanted = n - len(claims)
-            head = self._act.execute(READY_HEAD, (queue, wanted)).fetchall()
+            head = self._act.run(READY_HEAD, (queue, wanted)).fetchall()
             self._take_rows(head, queue, n, claims)
             if len(head) < wanted:
                 return
 
     def _take_rows(self, head: list[Any], queue: str, n: int, claims: list[Claim]) -> None:
-        act, now, nonce = self._act, self._act.now, self._nonce
+        act, now, nonce, sid = self._act, self._act.now, self._nonce, self._sid
         tok = max(act.book.tok, now - 1)
-        runs: list[tuple[Any, ...]] = []
-        for row in head:
+        for seq, plain, task_id, name, payload, priority, pushed_us, expires_us, keep_us in head:
             if len(claims) >= n or self._ended >= MAX_ENDED:
                 break
-            seq, kind, task_id, name, payload, priority, gen, grp, idx, failures, crashes, lost, releases = row[:13]
-            body_of, pushed_us, expires_us, keep_us = row[13:]
-            if kind == CURSOR:
+            if not plain or payload is None or (expires_us is not None and expires_us <= now):
                 act.book.tok = tok
-                self._take_members(seq, grp, n, claims)
+                self._take_special(seq, n, claims)
                 tok = max(act.book.tok, now - 1)
                 continue
-            template_row = None
-            if kind == LIKE or payload is None:
-                payload, template_row = _payload_of(act, kind, payload, grp, idx)
-            if (expires_us is not None and expires_us <= now) or payload is None:
-                self._end(task_id, "damaged" if payload is None else "expired")
-                continue
             tok += 1
-            runs.append((self._sid, nonce, tok, now, seq))
+            act.run(TASK_RUN, (sid, nonce, tok, now, seq))
             claims.append(
                 Claim(
-                    id=task_id, gen=gen, tok=tok, nonce=nonce, name=name, payload=payload, queue=queue,
-                    priority=priority, row=template_row, failures=failures, crashes=crashes, lost=lost,
-                    releases=releases, group=grp, index=idx, body_of=body_of, pushed_us=pushed_us, claimed_us=now,
-                    expires_us=expires_us, keep_us=keep_us,
+                    id=task_id, gen=1, tok=tok, nonce=nonce, name=name, payload=payload, queue=queue,
+                    priority=priority, pushed_us=pushed_us, claimed_us=now, expires_us=expires_us, keep_us=keep_us,
                 )
             )  # fmt: skip
-            if grp is not None:
-                self._count_running(grp, 1)
-        if runs:
-            act.book.tok = tok
-            act.executemany(TASK_RUN, runs)
+        act.book.tok = tok
+
+    def _take_special(self, seq: int, n: int, claims: list[Claim]) -> None:
+        """An entry that is a group's, or has a past, or may not start any more."""
+        act = self._act
+        task = Task(act.row(TASK_BY_SEQ, seq))
+        if task.kind == CURSOR:
+            self._take_members(seq, task.grp, n, claims)
+            return
+        payload, row = payload_of(act, task)
+        if payload is None or (task.expires_us is not None and task.expires_us <= act.now):
+            self._ended += 1
+            act.end(task, DEAD, "damaged" if payload is None else "expired", None)
+            return
+        task.tok = act.book.tok = max(act.book.tok + 1, act.now)
+        task.nonce, task.started_us = self._nonce, act.now
+        act.run(TASK_RUN, (self._sid, self._nonce, task.tok, act.now, seq))
+        claims.append(_claim_of(task, payload, row))
+        if task.grp is not None:
+            self._count_running(task.grp, 1)
 
     def _count_running(self, grp: str, n: int) -> None:
         group = self._act.any_group(grp)
@@ -104,16 +110,12 @@ class _Taker:
             group.running += n
             self._act.touch(group)
 
-    def _end(self, task_id: str, reason: str) -> None:
-        self._ended += 1
-        self._act.end(Task(self._act.row(TASK_BY_ID, task_id)), DEAD, reason, None)
-
     def _take_members(self, cursor: int, grp: str, n: int, claims: list[Claim]) -> None:
         """Claim a group's next members; each gets a task of its own now."""
         act = self._act
         group = act.any_group(grp)
         if group is None:
-            act.execute(TASK_DELETE, (cursor,))
+            act.run(TASK_DELETE, (cursor,))
             return
         expired = group.t_expires_us is not None and group.t_expires_us <= act.now
         while group.cursor < group.total and len(claims) < n and self._ended < MAX_ENDED:
@@ -124,14 +126,14 @@ class _Taker:
                 self._run_members(group, places, claims)
         act.touch(group)
         if group.cursor >= group.total:
-            act.execute(TASK_DELETE, (cursor,))
+            act.run(TASK_DELETE, (cursor,))
 
     def _next_places(self, group: Group, n: int) -> list[int]:
         """Up to `n` places from the cursor on whose members have not ended; moves the cursor past them."""
         end = min(group.total, group.cursor + n)
         places = list(range(group.cursor, end))
         if group.holes:
-            gone = {row[0] for row in self._act.execute(RESULT_PLACES, (group.num, group.cursor, end))}
+            gone = {row[0] for row in self._act.run(RESULT_PLACES, (group.num, group.cursor, end))}
             places = [place for place in places if place not in gone]
             group.holes -= len(gone)
         group.cursor = end
@@ -161,7 +163,7 @@ class _Taker:
                 )
             )  # fmt: skip
         act.book.tok = tok
-        act.executemany(MEMBER_RUN, runs)
+        act.run_each(MEMBER_RUN, runs)
         group.running += len(places)
 
     def _expire(self, group: Group, places: list[int]) -> None:
@@ -170,7 +172,7 @@ class _Taker:
         self._ended += len(places)
         for place in places:
             task_id = member_id(group.id, place)
-            act.execute(
+            act.run(
                 MEMBER_DEAD,
                 (
                     task_id, group.t_queue, group.t_priority, group.t_name, group.id, place, group.t_expires_us,
@@ -192,31 +194,34 @@ def _rows(act: Act, group: Group, places: list[int]) -> dict[int, bytes]:
     return found
 
 
-def _payload_of(act: Act, kind: int, payload: bytes | None, grp: str | None, idx: int) -> Any:
+def payload_of(act: Act, task: Task) -> tuple[bytes | None, bytes | None]:
     """(payload, row) of a record; a like member's are its group's template and its row. (None, None): damaged."""
-    group = act.any_group(grp)
-    if payload is not None or kind != LIKE or group is None or not group.like:
-        return payload, None
+    if task.kept:
+        return act.row(TASK_BYTES, task.seq)[0], None
+    group = act.any_group(task.grp)
+    if task.kind != LIKE or group is None or not group.like:
+        return None, None
     template = act.row(TEMPLATE_PAYLOAD, group.num)
-    chunk = act.row(ROWS_LOAD, group.num, idx // CHUNK)
+    chunk = act.row(ROWS_LOAD, group.num, task.idx // CHUNK)
     if template is None or chunk is None:
         return None, None
-    return template[0], decode_rows(chunk[0])[idx % CHUNK]
+    return template[0], decode_rows(chunk[0])[task.idx % CHUNK]
+
+
+def _claim_of(task: Task, payload: bytes, row: bytes | None) -> Claim:
+    return Claim(
+        id=task.id, gen=task.gen, tok=task.tok, nonce=task.nonce, name=task.name, payload=payload, queue=task.queue,
+        priority=task.priority, row=row, failures=task.failures, crashes=task.crashes, lost=task.lost,
+        releases=task.releases, group=task.grp, index=task.idx, body_of=task.body_of, pushed_us=task.pushed_us,
+        claimed_us=task.started_us, expires_us=task.expires_us, keep_us=task.keep_us,
+    )  # fmt: skip
 
 
 def _again(act: Act, sid: int, nonce: str) -> list[Claim]:
     """What the session still holds of the claim with this nonce."""
     claims: list[Claim] = []
-    for row in act.execute(CLAIMS_AGAIN, (sid, nonce)).fetchall():
-        kind, task_id, name, payload, priority, gen, grp, idx, failures, crashes, lost, releases = row[1:13]
-        body_of, pushed_us, expires_us, keep_us, queue, tok, started_us = row[13:]
-        payload, template_row = _payload_of(act, kind, payload, grp, idx)
-        claims.append(
-            Claim(
-                id=task_id, gen=gen, tok=tok, nonce=nonce, name=name, payload=payload, queue=queue, priority=priority,
-                row=template_row, failures=failures, crashes=crashes, lost=lost, releases=releases, group=grp,
-                index=idx, body_of=body_of, pushed_us=pushed_us, claimed_us=started_us, expires_us=expires_us,
-                keep_us=keep_us,
-            )
-        )  # fmt: skip
+    for task in act.tasks(CLAIMS_AGAIN, sid, nonce):
+        payload, row = payload_of(act, task)
+        if payload is not None:
+            claims.append(_claim_of(task, payload, row))
     return claims

@@ -25,23 +25,23 @@ def group_push(act: Act, batch: GroupBatch) -> PushVerdict:
         group is not None and bool(group.sealed) and (batch.body is None or batch.body.id == group.body)
     )
     messages = [*batch.members, *([batch.body] if batch.body else [])]
-    found, over = verdicts(act, messages)
+    found, over, known = verdicts(act, messages)
     if _conflicts(act, batch, group, dup_places, dup_seal) or "conflict" in found:
         return "conflict"
     if group is not None and dup_places and dup_seal:
         return "dup"
-    act.executemany(TASK_DELETE, [(seq,) for seq in over])
-    new = {message.id for message, verdict in zip(messages, found, strict=True) if verdict == "ok"}
+    act.run_each(TASK_DELETE, [(seq,) for seq in over])
+    verdict_of_body = found[-1] if batch.body else None
     if group is None:
         group = _open(act, batch)
     if not dup_places:
         _add_rows(act, group, batch)
-        _add_members(act, group, batch.members, new)
+        _add_members(act, group, batch.members, found, known)
     if batch.seal and not group.sealed:
         group.sealed = 1
         if batch.body is not None:
             group.body = batch.body.id
-            if batch.body.id in new:
+            if verdict_of_body == "ok":
                 insert_body(act, batch.body, group.id)
     act.touch(group)
     act.finish_if_ended(group)
@@ -123,12 +123,15 @@ def _store_rows(act: Act, group: Group, rows: list[bytes]) -> None:
         chunk += 1
 
 
-def _add_members(act: Act, group: Group, members: tuple[Message, ...], new: set[str]) -> None:
+def _add_members(
+    act: Act, group: Group, members: tuple[Message, ...], found: list[PushVerdict], known: list[bytes]
+) -> None:
     if not members:
         return
-    fresh = [member for member in members if member.id in new]
-    insert(act, fresh)
+    found, known = found[: len(members)], known[: len(members)]
+    insert(act, members, found, known)
     group.total += len(members)
     if group.revoked:
-        for task in act.tasks_by_ids([member.id for member in fresh]).values():
+        fresh = [member.id for member, verdict in zip(members, found, strict=True) if verdict == "ok"]
+        for task in act.tasks_by_ids(fresh).values():
             act.end(task, CANCELLED, "revoked", None)

@@ -6,7 +6,7 @@ and writes them at the end; tasks are written at once. It gathers the bells and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import apsw
@@ -89,9 +89,11 @@ class Act:
     """One verb inside a transaction: `now` by the wall, `boot` by the machine's start."""
 
     def __init__(self, connection: apsw.Connection, now: int, boot: int) -> None:
+        self._cursor = connection.cursor()
         self.execute: Any = connection.execute
-        self.executemany: Any = connection.executemany
-        self.changes = connection.total_changes
+        self.run: Any = self._cursor.execute
+        """As `execute`, faster, for statements whose rows are not read on while others run."""
+        self.changes = connection.changes
         self.now = now
         self.boot = boot
         self.rings: set[str] = set()
@@ -107,7 +109,7 @@ class Act:
     @property
     def book(self) -> Book:
         if self._book is None:
-            self._book = Book(self.execute(BOOK_LOAD).fetchone())
+            self._book = Book(self.run(BOOK_LOAD).fetchone())
         return self._book
 
     def save(self) -> None:
@@ -116,7 +118,7 @@ class Act:
             if group is not None and group.touched:
                 group.touched = False
                 group.reckon_prune()
-                self.execute(
+                self.run(
                     GROUP_SAVE,
                     (
                         group.num, group.total, group.cursor, group.holes, group.done, group.failed, group.cancelled,
@@ -125,14 +127,24 @@ class Act:
                     ),
                 )  # fmt: skip
         if self._book is not None and (row := self._book.row()) != self._book.before:
-            self.execute(BOOK_SAVE, row)
+            self.run(BOOK_SAVE, row)
             self._book.before = row
 
+    def finish(self) -> None:
+        """The end of the verb: nothing is left half read, which would hold its snapshot beyond the commit."""
+        self.save()
+        self._cursor.close()
+
+    def run_each(self, statement: str, values: Iterable[Any]) -> None:
+        run = self.run
+        for each in values:
+            run(statement, each)
+
     def row(self, statement: str, *values: Any) -> Any:
-        return self.execute(statement, values).fetchone()
+        return self.run(statement, values).fetchone()
 
     def tasks(self, statement: str, *values: Any) -> list[Task]:
-        return [Task(row) for row in self.execute(statement, values)]
+        return [Task(row) for row in self.run(statement, values)]
 
     def tasks_by_ids(self, ids: Sequence[str]) -> dict[str, Task]:
         """The records there are, pruned ones included."""
@@ -204,7 +216,7 @@ class Act:
         promoted = 0
         while (due := self.next_due()) is not None and due <= self.now:
             entries = self.tasks(TASKS_DUE, self.now, STEP)
-            self.executemany(TASK_PROMOTE, [(entry.seq, self.back()) for entry in entries])
+            self.run_each(TASK_PROMOTE, [(entry.seq, self.back()) for entry in entries])
             self.rings.update(entry.queue for entry in entries)
             promoted += len(entries)
             self._next_due_known = False
@@ -233,7 +245,7 @@ class Act:
         if task.state == SCHEDULED:
             self._next_due_known = False
         task.state, task.due_us, task.session, task.nonce = state, due, None, None
-        self.execute(
+        self.run(
             TASK_PLACE,
             (
                 task.seq, state, task.queue, task.priority, pos, due, task.expires_us, task.settled, task.failures,
@@ -309,8 +321,8 @@ class Act:
             target.touched = True
         group = self.any_group(task.grp)
         if task.kind == LIKE and state != DEAD and group is not None:
-            self.execute(TASK_DELETE, (task.seq,))
-            self.execute(
+            self.run(TASK_DELETE, (task.seq,))
+            self.run(
                 RESULT_INSERT,
                 (
                     group.num, task.idx, state, task.gen, task.settled, task.started_us, self.now, reason, result,
@@ -324,7 +336,7 @@ class Act:
     def _end_row(self, task: Task, state: int, reason: str | None, result: bytes | None) -> None:
         ignored = state != DEAD and task.keep_us == 0 and task.grp is None
         task.prune_us = prune_at(state, task.keep_us, self.now, task.grp is not None)
-        self.execute(
+        self.run(
             TASK_END,
             (
                 task.seq, state, reason, result, self.now, task.prune_us, ignored, task.settled, task.failures,
@@ -384,7 +396,7 @@ class Act:
         else:
             due = None
             self.rings.add(group.t_queue)
-        self.execute(
+        self.run(
             CURSOR_INSERT,
             (
                 state, group.t_queue, group.t_priority, pos, group.t_name, group.id, due, group.t_expires_us,
@@ -398,7 +410,7 @@ class Act:
         group.touched = True
         cursor = self.cursor_of(group)
         if cursor is not None:
-            self.execute(TASK_DELETE, (cursor.seq,))
+            self.run(TASK_DELETE, (cursor.seq,))
             if cursor.state == SCHEDULED:
                 self._next_due_known = False
 
@@ -408,7 +420,7 @@ class Act:
         if not group.like:
             return 0
         if n:
-            self.execute(RESULTS_CANCEL, (group.num, group.cursor, group.total, self.now))
+            self.run(RESULTS_CANCEL, (group.num, group.cursor, group.total, self.now))
             if n <= STEP:
                 self.changed += [member_id(group.id, index) for index in range(group.cursor, group.total)]
             else:
@@ -435,7 +447,7 @@ class Act:
         if (target := self.any_group(task.body_of)) is not None:
             target.body_ended_us = 0
             target.touched = True
-        self.execute(TASK_REVIVE, (task.seq, READY, self.back()))
+        self.run(TASK_REVIVE, (task.seq, READY, self.back()))
         self.rings.add(task.queue)
         return True
 
@@ -451,12 +463,12 @@ class Act:
             return
         if body.state == SCHEDULED:
             self._next_due_known = False
-        self.execute(TASK_REWAIT, (body.seq, int(body.state == DEAD)))
+        self.run(TASK_REWAIT, (body.seq, int(body.state == DEAD)))
 
     def remove_group(self, group: Group) -> int:
         """Remove a group and its members; returns how many of them had tasks."""
         kinds = [row[0] for row in self.execute(GROUP_TASKS_DELETE, (group.id,))]
-        self.execute(GROUP_DELETE, (group.num,))
+        self.run(GROUP_DELETE, (group.num,))
         self._groups[group.id] = None
         return sum(kind != CURSOR for kind in kinds)
 
@@ -465,7 +477,7 @@ class Act:
         row = self.row(SESSION_NAME_OF, sid)
         if row is None:
             return False
-        self.execute(INBOX_PUT, (row[1], row[0], order.kind, order.id, order.tok, order.text))
+        self.run(INBOX_PUT, (row[1], row[0], order.kind, order.id, order.tok, order.text))
         self.boxes.add(row[1])
         return True
 

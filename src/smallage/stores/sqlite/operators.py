@@ -126,11 +126,12 @@ def purge(act: Act, queue: str) -> int:
     removed = [row[0] for row in act.execute(PURGE_PLAIN, (queue,))]
     act.changed += removed
     n = len(removed)
-    for task in act.tasks(LINKED, queue):
-        act.end(task, CANCELLED, "revoked", None)
-        if task.kind == PLAIN and act.any_group(task.grp) is None:
-            act.execute(TASK_DELETE, (task.seq,))
-        n += 1
+    while linked := act.tasks(LINKED, queue):  # an end may release a body into this queue
+        for task in linked:
+            act.end(task, CANCELLED, "revoked", None)
+            if task.kind == PLAIN and act.any_group(task.grp) is None:
+                act.run(TASK_DELETE, (task.seq,))
+        n += len(linked)
     act.save()
     for row in act.execute(GROUPS_OF_QUEUE, (queue,)).fetchall():
         group = act.any_group(Group(row).id)

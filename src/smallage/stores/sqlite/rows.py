@@ -78,8 +78,8 @@ class Group:
         (
             self.num, self.id, self.keep_us, self.opened_us, self.total, self.cursor, self.holes, self.done,
             self.failed, self.cancelled, self.running, self.retried, self.sealed, self.revoked, self.body,
-            self.body_ended_us, self.changes, self.ended_us, self.prune_us, self.t_name, self.t_queue, self.t_priority, self.t_expires_us,
-            self.t_keep_us, self.t_max_crashes, self.t_max_lost, self.t_digest,
+            self.body_ended_us, self.changes, self.ended_us, self.prune_us, self.t_name, self.t_queue, self.t_priority,
+            self.t_expires_us, self.t_keep_us, self.t_max_crashes, self.t_max_lost, self.t_digest,
         ) = row  # fmt: skip
         self.touched = False
 

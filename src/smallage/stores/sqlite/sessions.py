@@ -55,7 +55,7 @@ def announce(act: Act, session: str, info: SessionInfo) -> None:
         0
     ]
     act.execute(SESSION_NAMES_CLEAR, (sid,))
-    act.executemany(SESSION_NAMES_ADD, [(sid, name) for name in info.names])
+    act.run_each(SESSION_NAMES_ADD, [(sid, name) for name in info.names])
     for name in info.names:
         act.unpark(name)
 
@@ -132,13 +132,12 @@ def _give_up_parked(act: Act) -> None:
 def _prune(act: Act) -> None:
     """Remove a bounded number of what has outlived its retention."""
     act.save()
-    before = act.changes()
-    act.execute(PRUNE_ENDED, (act.now, PRUNED_A_TICK))
-    act.book.pruned += act.changes() - before
+    act.run(PRUNE_ENDED, (act.now, PRUNED_A_TICK))
+    act.book.pruned += act.changes()
     for row in act.execute(GROUPS_GONE, (act.now, GROUPS_A_TICK)).fetchall():
         act.book.pruned += act.remove_group(Group(row))
     over = act.execute(TOMBSTONES_OVER, (TOMBSTONE_MAX, PRUNED_A_TICK)).fetchall()
-    act.executemany(TASK_DELETE, over)
+    act.run_each(TASK_DELETE, over)
 
 
 def take_orders(act: Act, box: str) -> list[Order]:

@@ -26,6 +26,8 @@ from smallage.stores.sqlite.queries import query
 from smallage.stores.sqlite.rows import CANCELLED, DEAD, DONE, RUNNING, Task
 
 FINISH_PLAIN = query("finish_plain")
+MEMBER_FINISH = query("member_finish")
+MEMBER_LEAVE = query("member_leave")
 TASK_NEW_PAYLOAD = query("task_new_payload")
 TASK_NOTE = query("task_note")
 
@@ -51,14 +53,50 @@ def _finish_plain(act: Act, settlements: Sequence[Settlement]) -> set[str]:
     """The common case in one statement a task: done, nothing follows, in no group. Returns the ids that ended."""
     now = act.now
     rows: list[tuple[Any, ...]] = []
+    members: list[tuple[Any, ...]] = []
     for given in settlements:
         outcome = given.outcome
         if type(outcome) is Done and not outcome.then:
-            rows.append((given.id, given.gen, given.tok, given.nonce, outcome.result, now))
-    if not rows or len({given.id for given in settlements}) < len(settlements):
+            row = (given.id, given.gen, given.tok, given.nonce, outcome.result, now)
+            if len(given.id) > 37 and given.id[36] == ".":
+                members.append(row)
+            else:
+                rows.append(row)
+    if not (rows or members) or len({given.id for given in settlements}) < len(settlements):
         return set()
-    done = {row[0] for row in act.executemany(FINISH_PLAIN, rows)}
+    run, changes = act.run, act.changes
+    done: set[str] = set()
+    for row in rows:
+        run(FINISH_PLAIN, row)
+        if changes():
+            done.add(row[0])
     act.changed += done
+    if members:
+        done |= _finish_members(act, members)
+    return done
+
+
+def _finish_members(act: Act, rows: list[tuple[Any, ...]]) -> set[str]:
+    """The same for like members, whose ends go to their group's results."""
+    run, changes = act.run, act.changes
+    done: set[str] = set()
+    ended: dict[str, int] = {}
+    for row in rows:
+        place = act.rowed(row[0])
+        if place is None:
+            continue
+        group = place[0]
+        run(MEMBER_FINISH, (*row, group.num))
+        if changes():
+            run(MEMBER_LEAVE, (row[0],))
+            done.add(row[0])
+            ended[group.id] = ended.get(group.id, 0) + 1
+    act.changed += done
+    for group_id, n in ended.items():
+        ending = act.any_group(group_id)
+        assert ending is not None
+        ending.running -= n
+        act.count(ending, DONE, n)
     return done
 
 
@@ -116,14 +154,14 @@ def _apply(act: Act, task: Task, outcome: Outcome) -> None:
 
 def _retry(act: Act, task: Task, outcome: Retry) -> None:
     if outcome.payload is not None:
-        act.execute(TASK_NEW_PAYLOAD, (task.seq, outcome.payload))
+        act.run(TASK_NEW_PAYLOAD, (task.seq, outcome.payload))
     if outcome.queue is not None:
         task.queue = outcome.queue
     if outcome.priority is not None:
         task.priority = outcome.priority
     if outcome.expires_us is not None:
         task.expires_us = outcome.expires_us or None
-    act.execute(TASK_NOTE, (task.seq, outcome.note))
+    act.run(TASK_NOTE, (task.seq, outcome.note))
     if (group := act.any_group(task.grp)) is not None:
         group.retried += 1
         group.touched = True
@@ -137,6 +175,6 @@ def progress(act: Act, given: Claim, note: bytes) -> SettleVerdict:
     if task is None or task.state != RUNNING or (task.gen, task.tok, task.nonce) != (given.gen, given.tok, given.nonce):
         act.book.stale += 1
         return "stale"
-    act.execute(TASK_NOTE, (task.seq, note))
+    act.run(TASK_NOTE, (task.seq, note))
     act.changed.append(given.id)
     return "ok"

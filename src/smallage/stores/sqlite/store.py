@@ -215,7 +215,7 @@ class SqliteStore:
             nonlocal act
             act = Act(connection, self._wall(), self._boot())
             result = verb(act)
-            act.save()
+            act.finish()
             return result
 
         result = self._writer.run(run, growing)

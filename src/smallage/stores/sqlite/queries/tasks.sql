@@ -15,6 +15,12 @@ from task t where t.state = 1 and t.due_us <= ?1 order by t.due_us, coalesce(t.i
 -- tasks_held: What a session holds, newest token first, after `task_columns`.
 from task t where t.state = 3 and t.session = ?1 order by t.tok desc
 
+-- task_by_seq: One task by its row, after `task_columns`.
+from task t where t.seq = ?1
+
+-- tasks_claimed: What a session still holds of a claim, after `task_columns`.
+from task t where t.state = 3 and t.session = ?1 and t.nonce = ?2 order by t.tok
+
 -- tasks_parked: Parked tasks of one name, in order of parking, after `task_columns`.
 from task t where t.state = 5 and t.name = ?1 order by t.pos limit ?2
 
@@ -37,9 +43,9 @@ from task t where t.queue = ?1 and t.state in (1, 2) and t.kind <> 2 and (t.grp 
 from task t where t.grp = ?1 and t.kind = 2
 
 -- task_insert: A new task.
-insert into task (id, kind, state, queue, priority, pos, name, grp, idx, body_of, due_us, expires_us, pushed_us,
+insert into task (id, state, queue, priority, pos, name, grp, idx, body_of, due_us, expires_us, pushed_us,
   keep_us, max_crashes, max_lost, digest, envelope, payload)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- task_digest: What a push compares with the task that has its id: digest, kind, end of its life and of its group's.
 select t.id, t.seq, t.digest, t.kind, t.prune_us, g.prune_us
@@ -57,7 +63,14 @@ update task set state = 6, session = null, nonce = null, settled = ?3, ended_us 
   result = case keep_us when 0 then null else ?5 end, ignored = keep_us = 0,
   prune_us = case keep_us when 0 then ?6 + 60000000 when -1 then 1 << 62 else ?6 + keep_us end
 where id = ?1 and state = 3 and gen = ?2 and tok = ?3 and nonce = ?4 and grp is null and body_of is null
-returning id
+
+-- member_finish: The end, as done, of a running like member of the group ?7, if the claim is the current one.
+insert into grp_result (num, idx, state, gen, settled, started_us, ended_us, result)
+select ?7, idx, 6, gen, tok, started_us, ?6, case keep_us when 0 then null else ?5 end
+from task where id = ?1 and state = 3 and gen = ?2 and tok = ?3 and nonce = ?4 and kind = 1
+
+-- member_leave: A like member that has ended gives up its task.
+delete from task where id = ?1
 
 -- task_end: The terminal edge of a task that keeps its row.
 update task set state = ?2, reason = ?3, result = ?4, payload = case ?2 when 7 then payload end, ended_us = ?5,
@@ -111,15 +124,10 @@ select min(due_us) from task where state = 1
 select 1 from task t where t.state = 2 and t.queue = ?1
   and not exists (select 1 from queue q where q.name = ?1 and q.paused) limit 1
 
--- ready_head: The first entries of a queue in order.
-select seq, kind, id, name, payload, priority, gen, grp, idx, failures, crashes, lost, releases, body_of, pushed_us,
-  expires_us, keep_us
+-- ready_head: The first entries of a queue in order; plain ones are tasks in no group that were never handed out.
+select seq, tok = 0 and gen = 1 and kind = 0 and grp is null and body_of is null, id, name, payload, priority,
+  pushed_us, expires_us, keep_us
 from task where state = 2 and queue = ?1 order by priority, pos limit ?2
-
--- claims_again: What a session still holds of its last claim.
-select seq, kind, id, name, payload, priority, gen, grp, idx, failures, crashes, lost, releases, body_of, pushed_us,
-  expires_us, keep_us, queue, tok, started_us
-from task where state = 3 and session = ?1 and nonce = ?2 order by tok
 
 -- member_run: A like member gets a task of its own, in the session's hands.
 insert into task (id, kind, state, queue, priority, name, tok, session, nonce, grp, idx, ran, expires_us, pushed_us,
