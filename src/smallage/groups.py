@@ -288,6 +288,9 @@ class GroupResult(_Counters, Generic[R]):
         Raises TimeoutError when that takes longer than `timeout` seconds.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
+        if (now := self.snapshot()).ended:
+            yield now
+            return
         with Waiter(self.app.hub, self.id) as waiter:
             last: Snapshot | None = None
             while True:
@@ -415,9 +418,8 @@ class GroupResult(_Counters, Generic[R]):
         """Celery's: every group can be restored until it expires, so there is nothing to save."""
 
     def forget(self) -> None:
-        """Remove the ended members' results."""
-        for page in _pages(self.app, self.id):
-            self.app.store.forget([member.id for member in page])
+        """Remove the ended group with its members' results; while it has not ended nothing happens."""
+        self.app.store.forget([self.id])
 
     delete = forget
 

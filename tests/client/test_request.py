@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import threading
+from typing import Any
 
 import pytest
 
@@ -137,7 +138,7 @@ def test_each_thread_has_its_own(bench):
 
     for _ in range(4):
         meet.delay()
-    outcomes = []
+    outcomes: list[Any] = []
     threads = [
         threading.Thread(target=lambda claim=claim: outcomes.append(run.execute(bench.app, claim, bench.worker)))
         for claim in bench.claim(4)

@@ -19,7 +19,7 @@ class Boom(Exception):
 
 def runs(bench, limit=50):
     """Run, letting time pass for every retry; the delays in seconds."""
-    delays = []
+    delays: list[float] = []
     for _ in range(limit):
         outcome = bench.step()
         if outcome is None:
@@ -315,4 +315,5 @@ def test_the_error_of_a_retry_is_kept_with_its_traceback(bench):
     outcome = bench.step()
     error, traceback = restored(outcome.error)
     assert isinstance(error, Boom)
+    assert traceback is not None
     assert "raise error" in traceback

@@ -58,6 +58,7 @@ def test_an_exception(bench, caplog):
     error, traceback = restored(outcome.error)
     assert (type(error), error.args) == (ValueError, ("no", 3))
     assert outcome.reason == "failed"
+    assert traceback is not None
     assert "test_run.py" in traceback
     assert "smallage/run.py" not in traceback
     assert "raised unexpected: ValueError" in caplog.text
@@ -78,6 +79,7 @@ def test_causes_are_in_the_traceback(bench):
             raise ValueError("second") from error
 
     traceback = restored(outcome_of(bench, body).error)[1]
+    assert traceback is not None
     assert "direct cause" in traceback
     assert "KeyError: 'first'" in traceback
 
@@ -324,7 +326,12 @@ def test_a_template_is_decoded_once(bench, monkeypatch):
     member.fan_out(((n,) for n in range(50)), headers={"only": "here"})
     decoded = []
     real = codec.decode_payload
-    monkeypatch.setattr(codec, "decode_payload", lambda data: decoded.append(data) or real(data))
+
+    def counting(data):
+        decoded.append(data)
+        return real(data)
+
+    monkeypatch.setattr(codec, "decode_payload", counting)
     bench.run()
     assert len(decoded) == 1
 

@@ -1,0 +1,208 @@
+"""Hooks and signals: who hears of a run, in which order."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from smallage import Task, signals
+from smallage.core.errors import Ignore
+from smallage.signals import Signal
+
+
+@pytest.fixture
+def heard(bench):
+    """Everything that hooks and signals say, in order; the base class of the task to run."""
+    said: list = []
+
+    class Base(Task):
+        def before_start(self, task_id, args, kwargs):
+            said.append(("before_start", args, kwargs))
+
+        def on_success(self, retval, task_id, args, kwargs):
+            said.append(("on_success", retval))
+
+        def on_failure(self, exc, task_id, args, kwargs, einfo):
+            said.append(("on_failure", type(exc).__name__, "Traceback" in einfo.traceback, einfo.type is type(exc)))
+
+        def on_retry(self, exc, task_id, args, kwargs, einfo):
+            said.append(("on_retry", type(exc).__name__))
+
+        def after_return(self, status, retval, task_id, args, kwargs, einfo):
+            said.append(("after_return", status))
+
+    connected = []
+    for name in ("task_prerun", "task_postrun", "task_success", "task_failure", "task_retry"):
+
+        def receiver(name=name, **named):
+            said.append((name, named.get("state")))
+
+        getattr(signals, name).connect(receiver, weak=False, dispatch_uid="test")
+        connected.append(getattr(signals, name))
+    yield said, Base
+    for signal in connected:
+        assert signal.disconnect(dispatch_uid="test")
+    assert not signals.hearing
+
+
+def test_a_success(bench, heard):
+    said, base = heard
+
+    @bench.app.task(base=base)
+    def work(a, b=0):
+        said.append("body")
+        return a
+
+    work.delay(1, b=2)
+    bench.run()
+    assert said == [
+        ("task_prerun", None),
+        ("before_start", [1], {"b": 2}),
+        "body",
+        ("on_success", 1),
+        ("task_success", None),
+        ("after_return", "SUCCESS"),
+        ("task_postrun", "SUCCESS"),
+    ]
+
+
+def test_a_failure(bench, heard):
+    said, base = heard
+
+    @bench.app.task(base=base)
+    def work():
+        raise KeyError("x")
+
+    work.delay()
+    bench.run()
+    assert said[2:] == [
+        ("on_failure", "KeyError", True, True),
+        ("task_failure", None),
+        ("after_return", "FAILURE"),
+        ("task_postrun", "FAILURE"),
+    ]
+
+
+def test_a_retry(bench, heard):
+    said, base = heard
+
+    @bench.app.task(base=base, bind=True)
+    def work(self):
+        raise self.retry(exc=KeyError("x"), countdown=5)
+
+    work.delay()
+    bench.run()
+    assert said[2:] == [("on_retry", "KeyError"), ("task_retry", None), ("task_postrun", "RETRY")]
+
+
+def test_an_ignored_end_has_no_after_return(bench, heard):
+    said, base = heard
+
+    @bench.app.task(base=base)
+    def work():
+        raise Ignore
+
+    work.delay()
+    bench.run()
+    assert said[2:] == []
+
+
+def test_what_before_start_raises_fails_the_task(bench):
+    class Base(Task):
+        def before_start(self, task_id, args, kwargs):
+            raise KeyError("not ready")
+
+    @bench.app.task(base=Base)
+    def work(): ...
+
+    result = work.delay()
+    bench.run()
+    assert isinstance(result.get(propagate=False), KeyError)
+
+
+def test_what_later_hooks_raise_changes_nothing(bench, caplog):
+    class Base(Task):
+        def on_success(self, *args):
+            raise KeyError("hook")
+
+        after_return = on_success
+
+    @bench.app.task(base=Base)
+    def work():
+        return 1
+
+    result = work.delay()
+    bench.run()
+    assert result.get() == 1
+    assert "on_success of" in caplog.text
+    assert "after_return of" in caplog.text
+
+
+def test_a_subclasss_call_wraps_the_body(bench):
+    """As Flask's example does it."""
+    entered = []
+
+    class ContextTask(Task):
+        def __call__(self, *args, **kwargs):
+            entered.append(self.request.id)
+            return self.run(*args, **kwargs)
+
+    class Supering(Task):
+        def __call__(self, *args, **kwargs):
+            return [super().__call__(*args, **kwargs)]
+
+    @bench.app.task(base=ContextTask, bind=True)
+    def one(self):
+        return self.request.id
+
+    @bench.app.task(base=Supering, bind=True)
+    def two(self):
+        return self.request.id
+
+    first, second = one.delay(), two.delay()
+    bench.run()
+    assert first.get() == first.id
+    assert second.get() == [second.id]
+    assert entered == [first.id]
+
+
+def test_receivers():
+    signal = Signal("test")
+    got = []
+
+    def any_sender(**named):
+        got.append(named)
+
+    @signal.connect(sender="a")
+    def one_sender(sender, **named):
+        raise ValueError(sender)
+
+    signal.connect(any_sender)
+    signal.connect(any_sender)
+    assert len(signal.receivers) == 2
+    answers = signal.send("a", x=1)
+    assert [type(answer) for _, answer in answers] == [ValueError, type(None)]
+    assert got == [{"signal": signal, "sender": "a", "x": 1}]
+    assert len(signal.send("b")) == 1
+    assert signal.disconnect(any_sender)
+    assert not signal.disconnect(any_sender)
+    assert "test" in repr(signal)
+
+
+def test_weak_receivers_are_forgotten():
+    signal = Signal("test")
+
+    class Owner:
+        def method(self, **named):
+            return "heard"
+
+    owner = Owner()
+    signal.connect(owner.method)
+    signal.connect(lambda **named: None)
+    gc.collect()
+    assert [answer for _, answer in signal.send("x")] == ["heard"]
+    del owner
+    gc.collect()
+    assert signal.send("x") == []
+    assert signal.receivers == []
