@@ -32,7 +32,7 @@ def well(code, output, errors, n):
 def test_all_is_indexed_and_nothing_is_left(tmp_path):
     code, output, errors = demo(tmp_path, "--n", "120", "--latency", "0.02", "-c", "20")
     well(code, output, errors, 120)
-    assert cell(output, "retried").startswith("4  (the third party answered 3 × 503 and 1 × 429)")
+    assert cell(output, "retried").startswith("4  (3 × 503, 1 × 429)")
     assert "context manager: found in" in output
     assert list(tmp_path.iterdir()) == []
 

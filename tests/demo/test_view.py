@@ -43,8 +43,8 @@ def test_percentile():
 
 
 def test_status_counts_rate_and_what_is_left():
-    text = status(Counts(total=1_000, done=400, failed=1, running=50, retried=3), 2.0)
-    assert text == "done 400 · failed 1 · retried 3 · running 50 · 200/s · ETA 3.0 s"
+    text = status(Counts(total=1_000, done=400, failed=1, retried=3), 2.0)
+    assert text == "done 400 · failed 1 · retried 3 · 200/s · ETA 3.0 s"
     assert status(Counts(total=10), 0.0).endswith("0/s · ETA –")
     assert status(Counts(total=10, done=9, failed=1), 5.0).endswith("2/s · in 5.0 s")
 

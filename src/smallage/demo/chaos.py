@@ -22,7 +22,7 @@ class Chaos:
 
     def foreman(self, pid: int, total: int) -> Kill:
         """Kill the child that runs the foreman, which has just pushed `total` tasks."""
-        return self._kill(Kill(pid, f"it ran the foreman, which had pushed {total:,} tasks", foreman=True))
+        return self._kill(Kill(pid, f"the foreman, {total:,} tasks pushed", foreman=True))
 
     def look(self, counts: Counts) -> Kill | None:
         """Kill the child with the most requests under way, once, when the time has come."""
@@ -32,7 +32,7 @@ class Chaos:
         pid, n = max(waiting.items(), key=lambda pair: pair[1], default=(0, 0))
         if n < ENOUGH:
             return None
-        return self._kill(Kill(pid, f"{n} of its tasks were waiting for the third party"))
+        return self._kill(Kill(pid, f"it was waiting for {n} answers"))
 
     def _killed(self) -> set[int]:
         return {kill.pid for kill in self.kills}

@@ -19,7 +19,7 @@ CREATE VIRTUAL TABLE IF NOT EXISTS transcripts USING fts5(video UNINDEXED, title
 """
 COUNT = "SELECT count(*) FROM transcripts WHERE transcripts MATCH ?"
 BEST = """
-SELECT video, title, snippet(transcripts, 2, '[', ']', '…', 12) FROM transcripts WHERE transcripts MATCH ?
+SELECT video, title, snippet(transcripts, 2, '[', ']', '…', 9) FROM transcripts WHERE transcripts MATCH ?
 ORDER BY rank LIMIT ?
 """
 WAIT_S = 30.0
@@ -66,7 +66,7 @@ class Index:
             rows = self._connect().execute("SELECT count(*) FROM transcripts").fetchone()
         return int(rows[0])
 
-    def search(self, words: str, limit: int = 3) -> tuple[int, list[Hit]]:
+    def search(self, words: str, limit: int = 2) -> tuple[int, list[Hit]]:
         """How many videos contain all the `words`, and the best `limit` of them."""
         query = " ".join(f'"{word}"' for word in _words(words))
         with self._lock:

@@ -66,10 +66,10 @@ def rows(run: Run) -> list[tuple[str, str]]:
     seen = run.evidence.statuses
     table = [
         ("indexed and searchable", f"{run.indexed - len(run.unsearchable):,} of {run.n:,}"),
-        ("wall time", f"{duration(run.wall)}, {_times(run)}"),
-        ("", f"ideal {duration(run.ideal)} at {run.concurrency} at once, {_over(run.wall - run.ideal)}"),
+        ("wall time", f"{duration(run.wall)}  ({_times(run)})"),
+        ("", f"{_over(run.wall - run.ideal)} the ideal {duration(run.ideal)} of {run.concurrency} at a time"),
         ("tasks per second", f"{run.done / run.wall:,.0f}" if run.wall else "–"),
-        ("retried", f"{run.retried:,}  (the third party answered {seen[503]:,} × 503 and {seen[429]:,} × 429)"),
+        ("retried", f"{run.retried:,}  ({seen[503]:,} × 503, {seen[429]:,} × 429)"),
         ("failed", f"{run.failed:,}"),
         ("waited for a slot", f"p50 {duration(run.wait_p50)} · p95 {duration(run.wait_p95)}"),
         ("third party", f"{run.evidence.requests:,} requests, {run.evidence.peak} at once at most"),
@@ -77,7 +77,7 @@ def rows(run: Run) -> list[tuple[str, str]]:
     if run.chaos:
         table += [
             ("killed", "\n".join(kill.line for kill in run.kills) or "nothing"),
-            ("taken back", f"{run.taken_back:,} tasks that were running; the foreman {run.foreman_crashes} ×"),
+            ("taken back", f"{run.taken_back:,} running tasks; the foreman {run.foreman_crashes} ×"),
             ("fetched again", f"{run.evidence.fetched_again:,} items, as the third party's log shows"),
             ("fanned out twice", f"{len(run.evidence.fanned_out_twice):,} items"),
         ]
@@ -122,8 +122,8 @@ def _chaos_complaints(run: Run) -> list[str]:
 
 
 def _times(run: Run) -> str:
-    times = f" ({run.one_by_one / run.wall:.0f} × as long)" if run.wall else ""
-    return f"one after the other it would be {duration(run.one_by_one)}{times}"
+    times = f", {run.one_by_one / run.wall:.0f} × as long" if run.wall else ""
+    return f"one after the other: {duration(run.one_by_one)}{times}"
 
 
 def _over(seconds: float) -> str:

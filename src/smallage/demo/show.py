@@ -84,17 +84,17 @@ class Show:
         view.say(view.paint('A user clicks "Index playlist"', "1"))
         shortest = duration(ideal(plan.n, at_once, plan.latency))
         lines = [
-            ("plan", f"{plan.n:,} transcripts, {at_once} at a time: fetch, index; when all are in, three searches"),
+            ("plan", f"{plan.n:,} transcripts, {at_once} at a time: fetch and index; then search"),
             (
                 "third party",
-                f"{party}, {duration(plan.latency)} an answer; some fail at first (503) or put us off (429)",
+                f"{party}, {duration(plan.latency)} an answer, some of them 503 or 429",
             ),
             ("time", f"one after the other {duration(plan.n * plan.latency)}; {at_once} at a time {shortest} at best"),
             ("store", self._tasks.app.store.url),
             ("worker", f"{plan.children} processes of {plan.threads} threads" if plan.chaos else f"{at_once} threads"),
         ]
         if plan.chaos:
-            lines.append(("chaos", "kill -9 of the process that runs the foreman, and of one that is fetching"))
+            lines.append(("chaos", "kill -9 of the foreman's process, then of one that is fetching"))
         view.table(lines)
 
     def _wait_for_worker(self) -> None:
@@ -124,7 +124,7 @@ class Show:
         while True:
             try:
                 for shot in group.progress(timeout=1.0):
-                    counts = Counts(shot.total, shot.done, shot.failed + shot.cancelled, shot.running, shot.retried)
+                    counts = Counts(shot.total, shot.done, shot.failed + shot.cancelled, shot.retried)
                     self._view.show(counts, last=shot.ended)
                     if shot.ended:
                         return shot

@@ -21,7 +21,6 @@ class Counts:
     total: int
     done: int = 0
     failed: int = 0
-    running: int = 0
     retried: int = 0
 
     @property
@@ -52,16 +51,13 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def status(counts: Counts, elapsed: float) -> str:
-    """done 412 · failed 0 · retried 9 · running 50 · 309/s · ETA 1.9 s."""
+    """done 412 · failed 0 · retried 9 · 309/s · ETA 1.9 s."""
     rate = counts.ended / elapsed if elapsed > 0 else 0.0
     if counts.ended >= counts.total:
         left = f"in {duration(elapsed)}"
     else:
         left = "ETA " + (duration((counts.total - counts.ended) / rate) if rate else "–")
-    return (
-        f"done {counts.done:,} · failed {counts.failed:,} · retried {counts.retried:,} · running {counts.running:,} · "
-        f"{rate:,.0f}/s · {left}"
-    )
+    return f"done {counts.done:,} · failed {counts.failed:,} · retried {counts.retried:,} · {rate:,.0f}/s · {left}"
 
 
 class View:
