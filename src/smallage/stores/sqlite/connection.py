@@ -63,6 +63,8 @@ def connect(path: Path) -> apsw.Connection:
         connection.set_busy_handler(_patience())
         connection.config(apsw.SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0)
         connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+        # Who closes last would delete the log; SQLite misjudges that across forks, and then commits are lost.
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         _check_header(connection, path)
         mode = connection.pragma("journal_mode")
         if mode != "wal" and connection.pragma("journal_mode", "wal") != "wal":
@@ -167,12 +169,13 @@ class Readers:
                 self._lent -= 1
                 self._count.notify_all()
 
-    def close(self, patience: float = 0.0) -> None:
-        """Close the idle ones, waiting up to `patience` seconds for those that are lent."""
+    def close(self, patience: float = 0.0) -> bool:
+        """Close the idle ones, waiting up to `patience` seconds for those that are lent; False if some still are."""
         with self._count:
-            self._count.wait_for(lambda: not self._lent, patience)
+            all_back = self._count.wait_for(lambda: not self._lent, patience)
         while self._idle:
             self._idle.pop().close()
+        return all_back
 
     def forget(self) -> None:
         """After a fork: never touch the parent's connections again."""

@@ -84,6 +84,10 @@ class Folder:
         os.close(self._fd)
         self.board.close()
 
+    def forget(self) -> None:
+        """In a forked child: the parent's sockets stay, the descriptor goes."""
+        os.close(self._fd)
+
 
 def _map_file(path: Path, size: int, keep: bool = False) -> mmap.mmap:
     """Share the file's bytes. They are written out first: touching a page that the disk has no room for kills."""

@@ -76,7 +76,10 @@ def release(folder: Path, session: str) -> None:
 
 def is_dead(folder: Path, session: str) -> bool:
     """True if nobody holds the session's lock. A missing file proves nothing."""
-    path = lock_file(folder, session)
+    return _is_free(lock_file(folder, session))
+
+
+def _is_free(path: Path) -> bool:
     with _guard:
         if _pid == os.getpid() and str(path) in _held:
             return False
@@ -93,10 +96,18 @@ def is_dead(folder: Path, session: str) -> bool:
             os.close(descriptor)
 
 
+def sweep(folder: Path, age_s: float = 86_400.0) -> None:
+    """Remove the files of sessions that died longer ago than anybody could still ask."""
+    for path in folder.glob("s-*.lock"):
+        try:
+            old = time.time() - path.stat().st_mtime > age_s
+        except OSError:
+            continue
+        if old and _is_free(path):
+            path.unlink(missing_ok=True)
+
+
 def remove(folder: Path, session: str) -> None:
     """Remove the file of a dead session."""
     if is_dead(folder, session):
-        try:
-            os.unlink(lock_file(folder, session))
-        except FileNotFoundError:
-            pass
+        lock_file(folder, session).unlink(missing_ok=True)

@@ -157,6 +157,10 @@ class Identity:
         self._file = (found.st_dev, found.st_ino)
         self._log: tuple[int, int] | None = None
 
+    def forget_log(self) -> None:
+        """All connections of this process are closed: SQLite may start another log."""
+        self._log = None
+
     def check(self) -> None:
         """Raise StoreRefused if the file or its log is no longer the one that was opened."""
         if _place_of(self._path) != self._file:

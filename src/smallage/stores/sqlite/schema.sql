@@ -79,7 +79,7 @@ create index ready on task (queue, priority, pos) where state = 2;
 create index due on task (due_us, queue) where state = 1;
 create index held on task (session, tok) where state = 3;
 create index waiting on task (queue) where state = 4;
-create index parked on task (name) where state = 5;
+create index parked on task (name, pos) where state = 5;
 create index ended on task (state, ignored, prune_us) where state >= 6;
 create index member on task (grp, idx) where grp is not null;
 create unique index unique_open on task (unique_key) where unique_key is not null and state < 6;

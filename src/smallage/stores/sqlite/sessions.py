@@ -25,7 +25,7 @@ from smallage.stores.sqlite.ledger import (
 )
 from smallage.stores.sqlite.liveness import boot_id
 from smallage.stores.sqlite.queries import query
-from smallage.stores.sqlite.rows import DEAD, Group
+from smallage.stores.sqlite.rows import CANCELLED, DEAD, DONE, Group
 
 SESSION_BY_NAME = query("session_by_name")
 SESSION_SAVE = query("session_save")
@@ -136,8 +136,8 @@ def _prune(act: Act) -> None:
     act.book.pruned += act.changes()
     for row in act.execute(GROUPS_GONE, (act.now, GROUPS_A_TICK)).fetchall():
         act.book.pruned += act.remove_group(Group(row))
-    over = act.execute(TOMBSTONES_OVER, (TOMBSTONE_MAX, PRUNED_A_TICK)).fetchall()
-    act.run_each(TASK_DELETE, over)
+    for state in (DONE, CANCELLED):
+        act.run_each(TASK_DELETE, act.run(TOMBSTONES_OVER, (TOMBSTONE_MAX, PRUNED_A_TICK, state)).fetchall())
 
 
 def take_orders(act: Act, box: str) -> list[Order]:

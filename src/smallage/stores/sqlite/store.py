@@ -186,15 +186,20 @@ class SqliteStore:
             self._start()
 
     def after_fork(self) -> None:
+        if self._pid == os.getpid():
+            return  # the hook below was here already
         self._writer.forget()
         self._readers.forget()
         self._bells.forget()
+        if self._folder is not None:
+            self._folder.forget()
         self._start()
 
     def before_fork(self) -> bool:
         """Close the connections, so that a child inherits none: SQLite would take the parent's locks for its own."""
         paused = self._writer.pause(FORK_PATIENCE_S)
-        self._readers.close(FORK_PATIENCE_S)
+        if self._readers.close(FORK_PATIENCE_S) and paused and self._identity is not None:
+            self._identity.forget_log()
         return paused
 
     def forked(self) -> None:
@@ -309,7 +314,9 @@ class SqliteStore:
         self._check()
         with said_plainly(self.path), self._read():
             pass
-        liveness.hold(place.make_runtime(self.path), session)
+        folder = place.make_runtime(self.path)
+        liveness.sweep(folder)
+        liveness.hold(folder, session)
         self._announced.add(session)
         self._write(lambda act: sessions.announce(act, session, info), growing=True)
 

@@ -30,8 +30,8 @@ where t.state = 4 and (?2 is null or (t.queue, t.seq) > (select queue, seq from 
 order by t.queue, t.seq limit ?1
 
 -- find_parked: Parked tasks, name by name.
-where t.state = 5 and (?2 is null or (t.name, t.seq) > (select name, seq from task where id = ?2))
-order by t.name, t.seq limit ?1
+where t.state = 5 and (?2 is null or (t.name, t.pos) > (select name, pos from task where id = ?2))
+order by t.name, t.pos limit ?1
 
 -- find_ended: Done, dead or cancelled tasks whose life is not over at ?4, those first that go first.
 where t.state >= 6 and t.state = ?3 and t.prune_us > ?4 and (g.prune_us is null or g.prune_us > ?4)

@@ -65,6 +65,5 @@ insert into queue (name, paused) values (?1, ?2) on conflict (name) do update se
 delete from task where seq in (
   select seq from task where state >= 6 and state in (6, 7, 8) and ignored in (0, 1) and prune_us <= ?1 limit ?2)
 
--- tombstones_over: Tombstones beyond the newest ?1.
-select seq from task where state >= 6 and state in (6, 8) and ignored = 1
-order by prune_us desc limit ?2 offset ?1
+-- tombstones_over: Tombstones in a state beyond the newest ?1.
+select seq from task where state >= 6 and state = ?3 and ignored = 1 order by prune_us desc limit ?2 offset ?1
