@@ -71,13 +71,14 @@ __all__ = [
     "signature",
 ]
 
+if not TYPE_CHECKING:  # else every misspelt name would have a type
 
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'smallage' has no attribute {name!r}")
-    from importlib import import_module
+    def __getattr__(name: str) -> Any:
+        home = _HOMES.get(name)
+        if home is None:
+            raise AttributeError(f"module 'smallage' has no attribute {name!r}")
+        from importlib import import_module
 
-    found = getattr(import_module(f"smallage.{home}"), name)
-    globals()[name] = found
-    return found
+        found = getattr(import_module(f"smallage.{home}"), name)
+        globals()[name] = found
+        return found

@@ -34,6 +34,7 @@ from smallage.result import AsyncResult
 from smallage.task import Task, check_options, make_task
 
 if TYPE_CHECKING:
+    from smallage.control import Control
     from smallage.groups import GroupResult
     from smallage.stores.base import Store
     from smallage.task import AsyncTask
@@ -98,8 +99,9 @@ class Registry(dict[str, Task[Any, Any]]):
 class Smallage:
     """An application's tasks and where they go.
 
-    `main` names tasks of a script; `broker` is the store's URL, such as `redis://localhost`; further keywords are
-    settings by Celery's names. Without a URL the store is `.smallage/queue.db` beside the nearest pyproject.toml of
+    `main` names tasks of a script; `broker` is the store's URL, such as `redis://localhost`; `namespace` keeps apps in
+    one store apart (with `config_source` it is Celery's: the prefix of its names there); further keywords are settings
+    by Celery's names. Without a URL the store is `.smallage/queue.db` beside the nearest pyproject.toml of
     the file that makes the app. Raises ImproperlyConfigured for settings that cannot work.
     """
 
@@ -138,6 +140,8 @@ class Smallage:
         self._noted = 0
         if config_source is not None:
             self.config_from_object(config_source, namespace=namespace)
+        elif namespace is not None:
+            self.conf.namespace = namespace
         given = {"broker_url": broker, "result_backend": backend, "include": include}
         for name, value in {**given, **(changes or {}), **settings}.items():
             if value is not None:
@@ -491,6 +495,13 @@ class Smallage:
         from smallage.groups import GroupResult
 
         return GroupResult(group_id, self)
+
+    @property
+    def control(self) -> Control:
+        """Orders about many tasks, and questions about workers."""
+        from smallage.control import Control
+
+        return Control(self)
 
     def signature(self, task: Any, *args: Any, **kwargs: Any) -> Signature:
         """A signature sent by this app."""

@@ -517,7 +517,7 @@ def make_task(
         "is_async": inspect.iscoroutinefunction(function),
         "__doc__": function.__doc__,
         "__module__": function.__module__,
-        "__wrapped__": function,
+        "__wrapped__": staticmethod(function),
     }
     made: Task[Any, Any] = type(getattr(function, "__name__", "task"), (base,), attributes)()
     return made
