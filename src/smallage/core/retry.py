@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from random import Random
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 MAX_EXPONENT: Final = 62
 MAX_DELAY: Final = 10 * 365 * 86_400
 """Seconds; no delay is longer."""
+
+
+class Rng(Protocol):
+    """Where jitter comes from: a `random.Random`, or a test's."""
+
+    def randrange(self, stop: int, /) -> int:
+        """A whole number from 0 to below `stop`."""
+        ...
 
 
 def refused(retries: int, limit: int | None) -> bool:
@@ -15,7 +22,7 @@ def refused(retries: int, limit: int | None) -> bool:
     return limit is not None and retries + 1 > limit
 
 
-def backoff(factor: bool | float, retries: int, most: float, jitter: bool, rng: Random) -> int:
+def backoff(factor: bool | float, retries: int, most: float, jitter: bool, rng: Rng) -> int:
     """Seconds before the next attempt: factor · 2^retries, at most `most`; with jitter a whole number from 0 to that.
 
     `factor` True counts as 1 and smaller numbers than 1 count as 1.
@@ -26,7 +33,7 @@ def backoff(factor: bool | float, retries: int, most: float, jitter: bool, rng: 
     return rng.randrange(ceiling + 1) if jitter else ceiling
 
 
-def automatic_delay(task: Any, retries: int, rng: Random) -> float | None:
+def automatic_delay(task: Any, retries: int, rng: Rng) -> float | None:
     """Countdown that `autoretry_for` chooses: back-off, else what `retry_kwargs` says, else None (the task's default).
 
     `task` has the attributes `retry_backoff`, `retry_backoff_max`, `retry_jitter` and `retry_kwargs`.
