@@ -11,7 +11,6 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
@@ -51,7 +50,7 @@ ENV_URLS = ("SMALLAGE_URL", "CELERY_BROKER_URL")
 """Environment variables that name the store when the code does not."""
 PLATFORM_URL = "REDIS_URL"
 """Set by hosting platforms; asked after pyproject.toml."""
-DEFAULT_PATH = Path(".smallage") / "queue.db"
+DEFAULT_PATH = os.path.join(".smallage", "queue.db")
 
 
 # -- ids ----------------------------------------------------------------------------------------------------------
@@ -187,7 +186,7 @@ class Smallage:
             if os.environ.get(name):
                 return os.environ[name]
         folder = _project_folder(self._home)
-        return _project_url(folder) or os.environ.get(PLATFORM_URL) or f"sqlite:///{folder / DEFAULT_PATH}"
+        return _project_url(folder) or os.environ.get(PLATFORM_URL) or f"sqlite:///{os.path.join(folder, DEFAULT_PATH)}"
 
     @property
     def store(self) -> Store:
@@ -326,7 +325,7 @@ class Smallage:
         """`module.name`; a script's `__main__` becomes the app's name or the script's."""
         if module == "__main__":
             script = getattr(sys.modules.get("__main__"), "__file__", None)
-            module = self.main or (Path(script).stem if script else "__main__")
+            module = self.main or (os.path.splitext(os.path.basename(script))[0] if script else "__main__")
         return ".".join(part for part in (module, name) if part)
 
     def set_current(self) -> None:
@@ -582,33 +581,35 @@ def _named(path: str) -> Any:
         return getattr(importlib.import_module(module), name)
 
 
-def _caller_folder() -> Path | None:
+def _caller_folder() -> str | None:
     """Folder of the file that makes the app: the nearest caller outside this package."""
-    own = str(Path(__file__).parent)
+    own = os.path.dirname(__file__)
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
         if not name.startswith((own, "<")):
-            return Path(name).resolve().parent if os.path.exists(name) else None
+            return os.path.dirname(os.path.realpath(name)) if os.path.exists(name) else None
         frame = frame.f_back
     return None
 
 
-def _project_folder(home: Path | None) -> Path:
+def _project_folder(home: str | None) -> str:
     """The nearest folder at or above `home` that holds a pyproject.toml, else the working directory."""
-    for folder in (home, *home.parents) if home is not None else ():
-        if (folder / "pyproject.toml").is_file():
+    folder, above = home, None
+    while folder is not None and folder != above:
+        if os.path.isfile(os.path.join(folder, "pyproject.toml")):
             return folder
-    return Path.cwd()
+        folder, above = os.path.dirname(folder), folder
+    return os.getcwd()
 
 
-def _project_url(folder: Path) -> str | None:
+def _project_url(folder: str) -> str | None:
     """`url` under `[tool.smallage]` in the folder's pyproject.toml."""
     import tomllib
 
     try:
-        text = (folder / "pyproject.toml").read_text("utf-8")
-        url = tomllib.loads(text).get("tool", {}).get("smallage", {}).get("url")
+        with open(os.path.join(folder, "pyproject.toml"), "rb") as file:
+            url = tomllib.load(file).get("tool", {}).get("smallage", {}).get("url")
     except (OSError, ValueError):
         return None
     return url if isinstance(url, str) else None

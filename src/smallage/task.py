@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar
 from smallage.core import calls, codec, options, retry
 from smallage.core.binding import Binding
 from smallage.core.canvas import Signature
-from smallage.core.convert import argument_converter, result_converter
 from smallage.core.errors import ImproperlyConfigured, MaxRetriesExceededError, Retry
 from smallage.core.message import Envelope
 from smallage.request import Request, direct, running
@@ -65,7 +64,15 @@ class Prepared:
         self.entry: Any = task.run if kind.__call__ is Task.__call__ else task
         """What a worker calls: the body, or a subclass's own `__call__`."""
         self.hooked = any(getattr(kind, hook) is not getattr(Task, hook) for hook in _HOOKS)
-        self.convert = argument_converter(task.function(), self.names)
+        self.convert = _argument_converter(task.function(), self.names)
+
+
+def _argument_converter(function: Any, names: Sequence[str]) -> Any:
+    if not getattr(function, "__annotations__", None):
+        return None
+    from smallage.core.convert import argument_converter
+
+    return argument_converter(function, names)
 
 
 _HOOKS = ("before_start", "on_success", "after_return")
@@ -427,6 +434,8 @@ class Task(Generic[P, R]):
         """A decoded return value as the function's annotation has it: a data class instead of a dict, and so on."""
         convert = self._convert_result
         if convert is None:
+            from smallage.core.convert import result_converter
+
             convert = result_converter(self.function())
             object.__setattr__(self, "_convert_result", convert)
         return convert(value)

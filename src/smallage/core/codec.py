@@ -15,7 +15,6 @@ Refused on both sides: NaN and infinities, nesting beyond `MAX_DEPTH`, integers 
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -175,14 +174,16 @@ def _in_order(values: Any) -> list[Any]:
 def _model_fields(value: Any) -> Mapping[Any, Any] | None:
     """The fields of a data class, msgspec struct, pydantic model, attrs class or object with `__json__`."""
     kind = type(value)
-    if dataclasses.is_dataclass(kind):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(kind)}
+    if hasattr(kind, "__dataclass_fields__"):
+        from dataclasses import fields  # loaded already, for the class is one
+
+        return {field.name: getattr(value, field.name) for field in fields(kind)}
     if isinstance(value, msgspec.Struct):
         names = zip(kind.__struct_encode_fields__, kind.__struct_fields__, strict=True)
         return {shown: getattr(value, name) for shown, name in names}
     if hasattr(kind, "model_dump") and hasattr(kind, "model_validate"):
-        fields: Mapping[Any, Any] = value.model_dump()
-        return fields
+        dumped: Mapping[Any, Any] = value.model_dump()
+        return dumped
     if hasattr(kind, "__attrs_attrs__"):
         return {field.name: getattr(value, field.name) for field in kind.__attrs_attrs__}
     if hasattr(kind, "__json__"):

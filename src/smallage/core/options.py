@@ -11,7 +11,6 @@ Extras of a payload, each present only when set:
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
@@ -153,6 +152,8 @@ def check_names(options: Iterable[str], known: Iterable[str], what: str) -> None
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """ "; did you mean …" for a misspelt name, or nothing."""
+    import difflib  # only ever needed to word an error
+
     found = difflib.get_close_matches(str(name), list(known), n=3, cutoff=0.6)
     return f"; did you mean {' or '.join(repr(one) for one in found)}?" if found else ""
 

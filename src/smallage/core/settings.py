@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Literal, NamedTuple
-from urllib.parse import urlsplit
 
 from smallage.core.errors import ImproperlyConfigured
 from smallage.core.ids import check_queue
@@ -152,7 +151,7 @@ _NO_BACKEND: Final = frozenset({"disabled", "disabled://"})
 def _backend(name: str, value: Any) -> str | None:
     if value is None or value in _NO_BACKEND or value in _BACKENDS:
         return None if value is None else str(value)
-    scheme = urlsplit(str(value)).scheme
+    scheme = str(value).partition(":")[0]
     if scheme not in _BACKENDS:
         raise ImproperlyConfigured(
             f"{name}: '{scheme or value}' is not offered. Results live in the store that also holds the tasks; leave "
