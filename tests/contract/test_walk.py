@@ -209,6 +209,7 @@ class Walk(RuleBasedStateMachine):
             queue=QUEUES[which],
             priority=5,
             name="add",
+            delay_us=(0, 3 * SECOND + 500_123)[which],
             expires_in_us=(None, 30 * SECOND)[which],
             keep_us=(DAY_US, 0)[which],
             max_crashes=1,
@@ -260,9 +261,9 @@ class Walk(RuleBasedStateMachine):
         self.note_claims(self.both("claim", session, self.request(session, rng.randint(1, 4), rng)).claims)
 
     def claim_again(self, rng: random.Random) -> None:
-        """The reply was lost."""
+        """The reply was lost. Where nothing had been found, a store may look again."""
         session = rng.choice(SESSIONS)
-        if session in self.requests:
+        if session in self.requests and self.requests[session].nonce in {claim.nonce for claim in self.claims}:
             self.note_claims(self.both("claim", session, self.requests[session]).claims)
 
     def note_claims(self, claims: Iterable[Claim]) -> None:
@@ -491,7 +492,8 @@ class Walk(RuleBasedStateMachine):
         for other in seen[1:]:
             agree(seen[0], other, self.verb)
         for store in self.stores:
-            assert store.audit() == [], f"after {self.verb}"
+            breaches = store.audit()
+            assert not breaches, f"after {self.verb}: {breaches}"
         pick = self.ids()[next(self.count) % len(self.ids())]
         payloads = [store.payload(pick) for store in self.stores]
         assert payloads.count(payloads[0]) == len(payloads), f"payload of {pick}: {payloads}"

@@ -322,8 +322,8 @@ class Store(Protocol):
     def claim(self, session: str, request: ClaimRequest) -> Claimed:
         """Hand out up to `request.n` ready tasks, trying the queues in the order given; due tasks are promoted first.
         Paused queues are passed over; expired tasks end as dead ("expired") on the way, damaged ones as "damaged".
-        With the nonce of the session's last claim it returns the same claims as far as they are still held. A session
-        that is not announced gets nothing."""
+        With the nonce of the session's last claim it returns the same claims as far as they are still held (if that
+        one found nothing, the store may try anew). A session that is not announced gets nothing."""
 
     def settle(self, session: str, settlements: Sequence[Settlement], request: ClaimRequest | None = None) -> Settled:
         """End or move claims. ok: (gen, tok, nonce) was current and the outcome took effect, with its result, its
@@ -426,8 +426,8 @@ class Store(Protocol):
         """Claim from this queue again."""
 
     def purge(self, queue: str) -> int:
-        """Remove the ready and scheduled tasks of a queue, groups' unclaimed rows included as cancelled. Returns how
-        many."""
+        """Remove the ready and scheduled tasks of a queue; members of groups, unclaimed rows included, end as cancelled.
+        Bodies that this releases into the queue stay. Returns how many."""
 
     def unpark(self, name: str | None = None) -> int:
         """Send parked tasks (of one name, or all) back to their queues."""

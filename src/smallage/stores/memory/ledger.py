@@ -178,15 +178,17 @@ class Ledger:
             del line[entry]
             return self.records[entry]
         group = self.groups[entry[1:]]
+        record = self.member_record(group, group.cursor)
+        group.cursor += 1
+        self.skip_ended(group)
+        return record
+
+    def skip_ended(self, group: Group) -> None:
+        """Move the cursor to the next unclaimed row; behind the last one, the group stands in no order."""
         while group.cursor < len(group.rows) and group.cursor in group.ends:
             group.cursor += 1
-        record = None
-        if group.cursor < len(group.rows) and member_id(group.id, group.cursor) not in self.records:
-            record = self.member_record(group, group.cursor)
-        group.cursor += 1
         if group.cursor >= len(group.rows):
-            del line[entry]
-        return record
+            self.unplace_cursor(group)
 
     def member_record(self, group: Group, index: int, state: State = "ready") -> Record:
         """Give a like member a record of its own."""
@@ -345,7 +347,7 @@ class Ledger:
         """End the unclaimed like members as cancelled."""
         n = 0
         for index in range(group.cursor, len(group.rows)):
-            if index not in group.ends and member_id(group.id, index) not in self.records:
+            if index not in group.ends:
                 group.ends[index] = MemberEnd("cancelled", reason="revoked", ended_us=now)
                 self._changed.add(member_id(group.id, index))
                 n += 1
@@ -358,7 +360,6 @@ class Ledger:
 
     def unplace_cursor(self, group: Group) -> None:
         self.due.pop(group.entry, None)
-        group.due_us = None
         if group.template is not None:
             envelope = group.template.envelope
             self.ready.get((envelope.queue, envelope.priority), OrderedDict()).pop(group.entry, None)
@@ -367,9 +368,10 @@ class Ledger:
         """Put a group with unclaimed rows into ready or scheduled order, once."""
         assert group.template is not None
         envelope = group.template.envelope
+        if group.entry in self.due:
+            return
         if group.due_us is not None and group.due_us > now:
-            if group.entry not in self.due:
-                self.delay(group.entry, group.due_us, envelope.queue)
+            self.delay(group.entry, group.due_us, envelope.queue)
             return
         group.due_us = None
         if group.entry in self.ready.get((envelope.queue, envelope.priority), ()):

@@ -109,7 +109,7 @@ class MemoryStore:
         verdicts: list[PushVerdict] = []
         for message in messages:
             verdict = self._books.verdict(message, now)
-            if message.id in seen:
+            if verdict == "ok" and message.id in seen:
                 verdict = "dup" if seen[message.id] == digest(message) else "conflict"
             seen.setdefault(message.id, digest(message))
             verdicts.append(verdict)  # type: ignore[arg-type]
@@ -442,7 +442,7 @@ class MemoryStore:
 
     def _unclaimed(self, group: Group) -> Iterator[int]:
         for index in range(group.cursor, len(group.rows)):
-            if index not in group.ends and group.member(index) not in self._books.records:
+            if index not in group.ends:
                 yield index
 
     def find(self, state: State, n: int = 100, after: str | None = None) -> list[TaskView]:
@@ -479,8 +479,9 @@ class MemoryStore:
                 return "unknown"
             if rowed[1] in rowed[0].ends:
                 return "ended"
-            record = books.member_record(*rowed)
-            self._drop_cursor_if_spent(rowed[0])
+            books.end(books.member_record(*rowed), "cancelled", "revoked", None, now)
+            books.skip_ended(rowed[0])
+            return "cancelled"
         if record.state in TERMINAL:
             return "ended"
         if record.state == "running":
@@ -494,12 +495,6 @@ class MemoryStore:
         books.unplace(record)
         books.end(record, "cancelled", "revoked", None, now)
         return "cancelled"
-
-    def _drop_cursor_if_spent(self, group: Group) -> None:
-        """Take the cursor's entry out of order when no unclaimed row is left behind it."""
-        if next(self._unclaimed(group), None) is None:
-            group.cursor = len(group.rows)
-            self._books.unplace_cursor(group)
 
     def group_revoke(self, group: str, terminate: bool = False) -> int:
         with self._act() as (books, now):
@@ -555,9 +550,9 @@ class MemoryStore:
     def purge(self, queue: str) -> int:
         with self._act() as (books, now):
             n = 0
-            for record in list(books.records.values()):
-                if record.queue == queue and record.state in ("ready", "scheduled"):
-                    n += 1
+            while found := [r for r in books.records.values() if r.queue == queue and r.state in ("ready", "scheduled")]:
+                n += len(found)  # an end may release a body into this queue: then once more
+                for record in found:
                     books.unplace(record)
                     books.end(record, "cancelled", "revoked", None, now)
                     if record.group not in books.groups:
