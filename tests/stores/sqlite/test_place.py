@@ -36,7 +36,9 @@ def test_file_and_folders_are_for_the_owner_only(store: SqliteStore, path: Path)
     assert mode(place.runtime_of(path)) == 0o700
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite:///folder/", "sqlite:///a.db?x=1"])
+@pytest.mark.parametrize(
+    "url", ["sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite:///folder/", "sqlite:///a.db?x=1"]
+)
 def test_urls_that_name_no_file(url: str) -> None:
     with pytest.raises(ImproperlyConfigured):
         open_store(url)

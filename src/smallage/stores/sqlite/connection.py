@@ -65,6 +65,8 @@ def connect(path: Path) -> apsw.Connection:
         connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
         # Who closes last would delete the log; SQLite misjudges that across forks, and then commits are lost.
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        if connection.readonly("main"):
+            raise StoreUnavailable(f"{path} cannot be written: check its modes and whether its disk is read-only")
         _check_header(connection, path)
         mode = connection.pragma("journal_mode")
         if mode != "wal" and connection.pragma("journal_mode", "wal") != "wal":
@@ -105,11 +107,13 @@ def _patience() -> Callable[[int], bool]:
 
 @contextmanager
 def said_plainly(path: Path, growing: bool = False) -> Iterator[None]:
-    """Turn apsw's errors into ours."""
+    """Turn apsw's and the system's errors into ours."""
     try:
         yield
     except apsw.Error as error:
         raise in_our_words(error, path, growing) from error
+    except OSError as error:
+        raise StoreUnavailable(f"{error.filename or path}: {error.strerror}; check its disk and modes") from error
 
 
 def in_our_words(error: apsw.Error, path: Path, growing: bool = False) -> StoreError:

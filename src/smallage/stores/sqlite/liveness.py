@@ -60,17 +60,16 @@ def hold(folder: Path, session: str) -> None:
         _held[str(path)] = descriptor
 
 
-def release(folder: Path, session: str) -> None:
-    """Give up the lock of a session of this process and remove its file; unknown ones are left alone."""
+def release(folder: Path, session: str, ended: bool = True) -> None:
+    """Give up the lock of a session of this process; unknown ones are left alone. Its file goes too if the session has
+    ended in good order; else it stays and says that nobody is there any more."""
     path = str(lock_file(folder, session))
     with _guard:
         descriptor = _held.pop(path, None) if _pid == os.getpid() else None
         if descriptor is None:
             return
-        try:
-            os.unlink(path)
-        except FileNotFoundError:
-            pass
+        if ended:
+            Path(path).unlink(missing_ok=True)
         os.close(descriptor)
 
 

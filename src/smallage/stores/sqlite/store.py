@@ -113,11 +113,11 @@ class SqliteStore:
 
     # -- opening ----------------------------------------------------------------------------------------------------
     def setup(self) -> None:
-        with opening():
+        with opening(), said_plainly(self.path):
             place.make_file(self.path)
         with self._lock:
-            self._check_place()
             with said_plainly(self.path, growing=True):
+                self._check_place()
                 connection = connect(self.path)
                 try:
                     connection.execute("begin immediate")
@@ -134,17 +134,16 @@ class SqliteStore:
 
     def _connect(self) -> apsw.Connection:
         """A checked connection; the first one of a process checks the schema too and opens the runtime folder."""
-        with self._lock, opening():
+        with self._lock, opening(), said_plainly(self.path):
             if self._identity is None:
                 self._check_place()
                 identity = place.Identity(self.path)
                 connection = connect(self.path)
-                with said_plainly(self.path):
-                    schema.check(connection, self.path)
-                self._identity = identity
-                self._checked = 0.0
+                schema.check(connection, self.path)
                 self._folder = Folder(place.runtime_of(self.path))
                 self._speaker = Speaker(self._folder)
+                self._checked = 0.0
+                self._identity = identity
                 return connection
             place.check_file(self.path)
             return connect(self.path)
@@ -179,7 +178,7 @@ class SqliteStore:
             self._writer.close()
             self._readers.close()
             for session in self._announced:
-                liveness.release(place.runtime_of(self.path), session)
+                liveness.release(place.runtime_of(self.path), session, ended=False)
             if self._folder is not None and self._speaker is not None:
                 self._speaker.close()
                 self._folder.close()

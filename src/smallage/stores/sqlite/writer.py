@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +34,10 @@ class _Job(Generic[T]):
         self.over = False
         self.result: T | None = None
         self.error: BaseException | None = None
+
+
+def _nothing(_: apsw.Connection) -> None:
+    """The act of one who wants to lead and to write nothing."""
 
 
 class Writer:
@@ -99,6 +102,8 @@ class Writer:
             for job in jobs:
                 if job.error is None:
                     job.error = self._cause(error, job)
+            if isinstance(error, (apsw.IOError, apsw.ReadOnlyError, apsw.CantOpenError)):
+                self.close()  # a new connection, when it is next needed, finds out whether the disk is well again
             if not isinstance(error, Exception):
                 raise
         finally:
@@ -134,7 +139,7 @@ class Writer:
         connection.execute("begin immediate")
         try:
             with self._mutex:
-                while self._waiting and len(jobs) < MAX_ACTS:
+                while self._waiting and len(jobs) < MAX_ACTS and self._waiting[0].act is not _nothing:
                     jobs.append(self._waiting.popleft())
             if len(jobs) == 1:
                 jobs[0].result = jobs[0].act(connection)
@@ -168,15 +173,20 @@ class Writer:
     def pause(self, patience: float) -> bool:
         """Before a fork: become the leader, so that nobody writes, and close the connection. False if a transaction
         went on for longer than `patience` seconds."""
-        end = time.monotonic() + patience
-        while True:
+        job: _Job[None] = _Job(_nothing, False)
+        job.gate = threading.Lock()
+        job.gate.acquire()
+        with self._mutex:
+            if self._busy:
+                self._waiting.append(job)
+            else:
+                self._busy = True
+                job.gate.release()
+        if not job.gate.acquire(timeout=patience):
             with self._mutex:
-                if not self._busy:
-                    self._busy = True
-                    break
-            if time.monotonic() > end:
-                return False
-            time.sleep(0.001)
+                if job in self._waiting:
+                    self._waiting.remove(job)
+                    return False
         self.close()
         return True
 

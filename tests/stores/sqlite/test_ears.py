@@ -1,0 +1,160 @@
+"""Ears and speakers: nothing is missed, nothing blocks, nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from smallage.stores.sqlite.ears import Ear, Folder, Speaker, bell, change
+from tests.stores.sqlite.conftest import Program, line
+
+LONG = 20.0
+
+
+@pytest.fixture(params=["short", "long " * 30])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Folder]:
+    path = tmp_path / str(request.param)
+    path.mkdir(mode=0o700)
+    opened = Folder(path)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def ear(folder: Folder) -> Iterator[Ear]:
+    opened = Ear(folder, "w")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def speaker(folder: Folder) -> Iterator[Speaker]:
+    opened = Speaker(folder)
+    yield opened
+    opened.close()
+
+
+def test_what_is_wanted_is_heard(ear: Ear, speaker: Speaker) -> None:
+    ear.want(["a", "b"])
+    speaker.say(["b", "c", "a"])
+    assert ear.hear(LONG) == {"a", "b"}
+    assert ear.hear(0.0) == set()
+
+
+def test_what_is_not_wanted_makes_no_noise(ear: Ear, speaker: Speaker) -> None:
+    ear.want(["a"])
+    ear.drop(["a"])
+    speaker.say(["a", "b"])
+    assert not ear.drain()
+
+
+def test_keys_with_any_character(ear: Ear, speaker: Speaker) -> None:
+    keys = [bell("a\nb"), change("x\0y"), change("größe 🐌"), "q"]
+    ear.want(keys)
+    speaker.say(keys)
+    assert ear.hear(LONG) == set(keys)
+
+
+def test_an_ear_that_came_later_is_found(folder: Folder, ear: Ear, speaker: Speaker) -> None:
+    speaker.say(["a"])
+    second = Ear(folder, "w")
+    second.want(["a"])
+    speaker.say(["a"])
+    assert second.hear(LONG) == {"a"}
+    second.close()
+    assert len(speaker.listeners()) == 1
+
+
+def test_a_full_ear_takes_everything_for_changed(ear: Ear, speaker: Speaker) -> None:
+    keys = [f"{n:0200}" for n in range(3000)]
+    ear.want(keys)
+    speaker.say(keys)
+    for key in keys[:500]:
+        speaker.say([key])
+    heard: set[str] = set()
+    while new := ear.hear(0.0):
+        heard |= new
+    assert heard == set(keys)
+
+
+def test_a_key_too_long_for_a_datagram(ear: Ear, speaker: Speaker) -> None:
+    key = "x" * 1_000_000
+    ear.want([key])
+    speaker.say([key])
+    assert ear.hear(LONG) == {key}
+
+
+def test_a_shout_reaches_all(folder: Folder, ear: Ear, speaker: Speaker) -> None:
+    second = Ear(folder, "w")
+    ear.want(["a"])
+    second.want(["b"])
+    speaker.shout()
+    assert (ear.hear(LONG), second.hear(LONG)) == ({"a"}, {"b"})
+    second.close()
+
+
+def test_wake_lets_the_waiting_thread_go(ear: Ear) -> None:
+    heard: list[set[str] | None] = []
+    thread = threading.Thread(target=lambda: heard.append(ear.hear(None)))
+    thread.start()
+    ear.wake()
+    thread.join(LONG)
+    assert heard == [set()]
+
+
+def test_close_lets_the_waiting_thread_go(ear: Ear) -> None:
+    thread = threading.Thread(target=ear.hear, args=(None,))
+    thread.start()
+    ear.close()
+    thread.join(LONG)
+    assert not thread.is_alive()
+
+
+def test_a_closed_ear_leaves_nothing(folder: Folder, ear: Ear) -> None:
+    ear.close()
+    ear.close()
+    assert os.listdir(folder.path) == ["board"]
+
+
+def test_an_ear_whose_files_were_removed_says_so_and_hears_again(folder: Folder, ear: Ear, speaker: Speaker) -> None:
+    ear.want(["a"])
+    folder.remove(ear._name)
+    assert ear.hear(LONG) is None
+    speaker.say(["a"])
+    assert ear.hear(LONG) == {"a"}
+
+
+def test_what_a_dead_process_left_is_swept(folder: Folder, speaker: Speaker, program: Program) -> None:
+    dead = program(
+        """
+from pathlib import Path
+from smallage.stores.sqlite.ears import Ear, Folder
+folder = Folder(Path(sys.argv[2]))
+left = [Ear(folder, "w"), Ear(folder, "w")]
+left[0].want(["a"])
+say("there")
+os._exit(0)
+""",
+        str(folder.path),
+    )
+    assert line(dead) == "there"
+    dead.wait()
+    assert len(folder.names()) == 2
+    speaker.say(["a"])
+    assert len(folder.names()) == 1
+    ear = Ear(folder, "w")
+    assert len(folder.names()) == 1
+    ear.close()
+
+
+def test_a_folder_that_vanished_is_no_error_for_the_speaker(folder: Folder, ear: Ear, speaker: Speaker) -> None:
+    ear.want(["a"])
+    assert len(speaker.listeners()) == 1
+    shutil.rmtree(folder.path)
+    speaker.say(["a"])
+    speaker.shout()
