@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from smallage.__about__ import __version__
 
 if TYPE_CHECKING:
-    from smallage.app import Celery, Smallage, current_app
+    from smallage.app import Celery, Smallage, current_app, current_task
     from smallage.core.canvas import Signature, chord, group, maybe_signature, signature
     from smallage.core.errors import (
         Ignore,
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     )
     from smallage.groups import GroupResult, Outcomes
     from smallage.result import AsyncResult
+    from smallage.shared import shared_task
     from smallage.task import Task
 
 _HOMES = {
     "Celery": "app",
     "Smallage": "app",
     "current_app": "app",
+    "current_task": "app",
     "Signature": "core.canvas",
     "chord": "core.canvas",
     "group": "core.canvas",
@@ -43,6 +45,7 @@ _HOMES = {
     "GroupResult": "groups",
     "Outcomes": "groups",
     "AsyncResult": "result",
+    "shared_task": "shared",
     "Task": "task",
 }
 """Public name → the module that has it, loaded at first use."""
@@ -66,8 +69,10 @@ __all__ = [
     "__version__",
     "chord",
     "current_app",
+    "current_task",
     "group",
     "maybe_signature",
+    "shared_task",
     "signature",
 ]
 

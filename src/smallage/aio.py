@@ -55,17 +55,32 @@ class AsyncWaiter:
         self._name = name
         self._loop = asyncio.get_running_loop()
         self._event = asyncio.Event()
+        self._left = False
 
     def _notify(self) -> None:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._event.set)
 
+    def _enter(self) -> None:
+        self._hub.add(self._name, self._notify)
+        if self._left:  # cancelled meanwhile
+            self._hub.discard(self._name, self._notify)
+
+    def _leave(self) -> None:
+        """Unsubscribe without making the event loop wait for it."""
+        self._left = True
+        _threads().submit(self._hub.discard, self._name, self._notify)
+
     async def __aenter__(self) -> AsyncWaiter:
-        await in_thread(self._hub.add, self._name, self._notify)
+        try:
+            await in_thread(self._enter)
+        except BaseException:
+            self._leave()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._hub.discard(self._name, self._notify)
+        self._leave()
 
     async def wait(self, timeout: float | None) -> bool:
         """True when something may have changed since the last call; False after `timeout` seconds."""

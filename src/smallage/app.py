@@ -146,6 +146,8 @@ class Smallage:
             if value is not None:
                 setattr(self.conf, name, value)
         _apps.add(self)
+        for register in _shared:
+            register(self)
         if set_as_current:
             self.set_current()
 
@@ -520,6 +522,20 @@ Celery = Smallage
 # -- around it ----------------------------------------------------------------------------------------------------
 _apps: weakref.WeakSet[Smallage] = weakref.WeakSet()
 _current: Smallage | None = None
+_shared: list[Callable[[Smallage], None]] = []
+
+
+def share(register: Callable[[Smallage], None]) -> None:
+    """Call `register` with every app there is and with each that is made later."""
+    _shared.append(register)
+    for app in list(_apps):
+        register(app)
+
+
+def current_task() -> AnyTask | None:
+    """The task that a worker runs here, if any."""
+    request = running.get()
+    return None if request is None else request.task_object
 
 
 def current_app() -> Smallage:

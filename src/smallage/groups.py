@@ -180,6 +180,8 @@ def chord_values(outcomes: Outcomes) -> list[Any]:
             if state in _REVERSED:
                 raise ChordError(f"Dependency {member.id} raised {value!r}")
             values.append(value)
+    if len(values) != outcomes.total:
+        raise ChordError(f"Of the results of group {outcomes.id} only {len(values)} are still kept.")
     return values
 
 

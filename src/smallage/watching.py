@@ -14,6 +14,8 @@ logger = logging.getLogger("smallage.watching")
 
 REREAD: Final = 30.0
 """Seconds after which a waiter looks for itself, should a notice have been lost."""
+PAUSE: Final = 1.0
+"""Seconds before the store is asked again after an error."""
 
 
 class Hub:
@@ -26,6 +28,7 @@ class Hub:
         self._watch: Watch | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._pause = threading.Event()
 
     def add(self, name: str, notify: Callable[[], None]) -> None:
         """Call `notify`, from the hub's thread, whenever the task or group `name` may have changed. What changes after
@@ -56,6 +59,7 @@ class Hub:
         """End the thread; waiters look once more."""
         with self._lock:
             self._closed = True
+            self._pause.set()
             watch, self._watch = self._watch, None
             thread = self._thread
         if watch is not None:
@@ -70,11 +74,14 @@ class Hub:
                 changed = watch.wait(REREAD)
             except StoreError as error:
                 logger.warning("Waiting for results: %s", error)
-                threading.Event().wait(1.0)
-                self._tell(None)
+            except Exception:
+                logger.exception("Waiting for results failed; trying again")
+            else:
+                if changed:
+                    self._tell(changed)
                 continue
-            if changed:
-                self._tell(changed)
+            self._pause.wait(PAUSE)
+            self._tell(None)
         watch.close()
 
     def _tell(self, names: set[str] | None) -> None:
