@@ -57,7 +57,7 @@ Fields of a group:
     a opened · e ended · B body ended · K kept for · z sealed · v revoked · b body id · h body's own times
     T total · c cursor · w places beyond it that were touched · D done · F failed · C cancelled · R running · Y retries
     S seq · V ranges cancelled as a whole · H reach of a revoke in progress · U unlike members
-    n q r g p t m x d: the template's, as in a record
+    n q r g p t m x: the template's, as in a record · d due · P is in scheduled order
 """
 
 from __future__ import annotations

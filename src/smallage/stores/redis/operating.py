@@ -61,9 +61,9 @@ class Operating(Sessions):
 
     def purge(self, queue: str) -> int:
         """See `Store.purge`."""
-        n = priority = place = 0
-        while priority >= 0:
-            purged, priority, place = self._link.run("purge", queue, priority, place, repeat=False)
+        n = step = place = round_n = 0
+        while step >= 0:
+            purged, step, place, round_n = self._link.run("purge", queue, step, place, round_n, repeat=False)
             n += purged
         return n
 

@@ -45,11 +45,11 @@ local function look(run)
   for i = 1, run.n do
     local base = run.first + (i - 1) * run.width
     local id, digest = ARGV[base], ARGV[base + 2]
-    local how, over
+    local how, over = verdict(id, digest)
     if digests[id] then
-      how = digests[id] == digest and 'd' or 'c'
+      over = nil
+      if how == 'o' then how = digests[id] == digest and 'd' or 'c' end
     else
-      how, over = verdict(id, digest)
       digests[id] = digest
     end
     if how == 'c' then bad = true end
@@ -114,27 +114,22 @@ end
 local function place_cursor()
   local queue = text_of('q', G.q)
   local due = tonumber(G.d)
-  if due and due > now then
-    if call('ZSCORE', P .. 'd', 'g' .. raw) == false then delay('g' .. raw, due, queue) end
+  if G.P or (due and due > now) then
+    if not G.P then
+      delay('g' .. raw, due, queue)
+      call('HSET', key, 'P', '1')
+    end
     count(G.q, 's', n_rows)
     return
   end
-  if due then
-    call('HDEL', key, 'd')
-    if call('ZREM', P .. 'd', 'g' .. raw) == 1 then
-      local waiting = G.T - n_rows - G.c - G.w
-      count(G.q, 's', -waiting)
-      count(G.q, 'r', waiting)
-    end
-    G.d = nil
-  end
+  if due then call('HDEL', key, 'd') end
   count(G.q, 'r', n_rows)
   if G.listed then ring(queue, n_rows) else enqueue('g' .. raw, queue, G.r, false, n_rows) end
 end
 
 if not dup_places and n_rows > 0 then
   if not G.g then open_like() end
-  G.listed = G.c < G.T and not G.d
+  G.listed = G.c < G.T and not G.P
   local i = 0
   while i < n_rows do
     local place = G.T + i

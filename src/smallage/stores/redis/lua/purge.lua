@@ -1,22 +1,17 @@
--- Removes the ready and scheduled tasks of a queue, up to 200 a call. In: queue, priority to begin with (10: the scheduled
--- ones), place in scheduled order. Keys: r:<queue>:<priority>, d, those of settle. Answer: {how many, next priority or -1,
--- next place}.
+-- Removes the ready and scheduled tasks of a queue, a bounded part a call. The end of a member may release a body into
+-- the queue: while something was removed, the records are gone through once more. Groups' unclaimed rows come last, and
+-- a body that their end releases stays. In: queue, step, place, how many this round has removed. Steps 0 to 9: the records of ready lines; 10: those of
+-- the scheduled order; 11 to 20, 21: groups there. Keys: r:<queue>:<priority>, d, those of settle.
+-- Answer: {how many, next step or -1, next place, how many this round has removed}.
 --#include drain
 --#include revoking
-local queue, priority, place = arg(), number(), number()
+local queue, step, place, round = arg(), number(), number(), number()
 local q = queue_number(queue)
-local n, looked = 0, 0
-local function purge_entry(entry, state)
-  if #entry == 17 and string.byte(entry) == 103 then
-    local G = group(string.sub(entry, 2))
-    if G and G.q == q and (state == 'r') == not G.d then
-      n = n + cancel_rows(G)
-      finish_if_ended(G)
-      return true
-    end
-    return false
-  end
-  local r = load(entry)
+local n = 0
+local function is_group(entry) return #entry == 17 and string.byte(entry) == 103 end
+
+local function purge_record(id, state)
+  local r = load(id)
   if not r or r.q ~= q or r.state ~= state then return false end
   unplace(r)
   flag(r, LEFT, false)
@@ -29,25 +24,68 @@ local function purge_entry(entry, state)
   n = n + 1
   return true
 end
-while priority < 10 and looked < 200 do
-  local entries = call('LRANGE', line(queue, int(priority)), 0, 199)
-  if entries[1] then
-    looked = looked + #entries
-    call('LPOP', line(queue, int(priority)), #entries)
-    for _, entry in ipairs(entries) do purge_entry(entry, 'r') end
-  else
-    priority = priority + 1
-  end
+local function purge_group(entry, ready)
+  local G = group(string.sub(entry, 2))
+  if not G or G.q ~= q or ready == (G.P ~= nil) then return false end
+  n = n + cancel_rows(G)
+  finish_if_ended(G)
+  return true
 end
-if priority == 10 and looked < 200 then
-  local entries = call('ZRANGE', P .. 'd', place, place + 499)
+
+-- The groups that a page of a line holds stay at its head: `place` is how many there are.
+local function records_of_line(key)
+  local entries = call('LRANGE', key, place, place + 199)
+  if not entries[1] then return true end
+  local kept = call('LRANGE', key, 0, place - 1)
+  if place == 0 then kept = {} end
   for _, entry in ipairs(entries) do
-    if not purge_entry(entry, '1') then place = place + 1 end
+    if is_group(entry) then kept[#kept + 1] = entry end
   end
-  if #entries < 500 then priority = 11 end
+  call('LPOP', key, place + #entries)
+  for i = #kept, 1, -1 do call('LPUSH', key, kept[i]) end
+  place = #kept
+  for _, entry in ipairs(entries) do
+    if not is_group(entry) then purge_record(entry, 'r') end
+  end
+  return false
+end
+local function groups_of_line(key)
+  for _, entry in ipairs(call('LRANGE', key, 0, 199)) do
+    if is_group(entry) and purge_group(entry, true) then return false end
+  end
+  return true
+end
+local function scheduled(of_groups)
+  local entries = call('ZRANGE', P .. 'd', place, place + 199)
+  for _, entry in ipairs(entries) do
+    local gone_now
+    if of_groups then
+      gone_now = is_group(entry) and purge_group(entry, false)
+    else
+      gone_now = not is_group(entry) and purge_record(entry, '1')
+    end
+    if not gone_now then place = place + 1 end
+  end
+  return #entries < 200
+end
+
+local over = true
+while over and step <= 21 do
+  if step < 10 then
+    over = records_of_line(line(queue, int(step)))
+  elseif step == 10 or step == 21 then
+    over = scheduled(step == 21)
+  else
+    over = groups_of_line(line(queue, int(step - 11)))
+  end
+  if over and step == 10 and round + n > 0 then
+    step, place, round = 0, 0, -n
+  elseif over then
+    step, place = step + 1, 0
+  end
 end
 total('purged', n)
 save_groups()
 tell_ranges()
 close_books()
-return { n, priority > 10 and -1 or priority, place }
+return { n, step > 21 and -1 or step, place, round + n }

@@ -30,11 +30,11 @@ if not fresh then
     for i = 1, run.n do
       local base = run.first + (i - 1) * run.width
       local id, digest = ARGV[base], ARGV[base + 2]
-      local how, over
+      local how, over = verdict(id, digest)
       if digests[id] then
-        how = digests[id] == digest and 'd' or 'c'
+        over = nil
+        if how == 'o' then how = digests[id] == digest and 'd' or 'c' end
       else
-        how, over = verdict(id, digest)
         digests[id] = digest
       end
       if over then old[#old + 1] = over end

@@ -17,7 +17,7 @@ end
 local function row_view(G, index)
   local entry, cancelled = member_entry(G, index), nil
   if not entry then cancelled = ranges_end(G, index) end
-  return { 'm', text_of('n', G.n), text_of('q', G.q), G.r, int(G.a), G.x or false, G.d or false, entry or false,
+  return { 'm', text_of('n', G.n), text_of('q', G.q), G.r, int(G.a), G.x or false, G.P and G.d or false, entry or false,
     cancelled or false }
 end
 local function view(id)

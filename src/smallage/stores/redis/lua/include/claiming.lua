@@ -131,6 +131,7 @@ local function take_members(G, queue, priority, want, session, nonce, held)
       claims[#claims + 1] = { id, int(tok), queue, priority, { false, false, rows[i] or '' } }
     end
   end
+  if G.T - G.c - G.w <= 0 then G.c, G.w = G.T, 0 end
   count(G.q, 'r', -n)
   count(G.q, 'n', n)
   G.dirty = true
@@ -228,6 +229,7 @@ local function claim()
   for i = 1, number() do queues[i] = arg() end
   flush_drops()
   local _, next_due = promote(100)
+  delayed = false
   local known = call('HMGET', P .. 'h:' .. session, 'L', 'o')
   if known[1] and want > 0 then
     if known[2] == nonce then
@@ -247,6 +249,7 @@ local function claim()
   end
   save_groups()
   close_books()
+  if delayed then next_due = call('ZRANGE', P .. 'd', 0, 0, 'WITHSCORES')[2] or false end
   if next_due then next_due = int(tonumber(next_due)) end
   return { int(now), next_due, claims, templates }
 end

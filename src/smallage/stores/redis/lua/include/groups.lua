@@ -1,7 +1,7 @@
 --#include order
 -- Groups: hash g:<raw id>. Loaded once a script, changed as a table, written back by `save_groups`.
 local GROUP = { 'a', 'D', 'F', 'C', 'R', 'Y', 'S', 'T', 'c', 'w', 'e', 'B', 'K', 'd', 'x', 't', 'm', 'n', 'q', 'r', 'g',
-  'z', 'v', 'b', 'U', 'V', 'h' }
+  'z', 'v', 'b', 'U', 'V', 'h', 'P' }
 local groups = {}
 local function group(raw)
   local G = groups[raw]

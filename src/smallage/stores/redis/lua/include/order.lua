@@ -17,13 +17,14 @@ local function enqueue(entry, queue, priority, front, strokes)
   mark(queue, priority)
   ring(queue, strokes or 1)
 end
-local nearest
+local nearest, delayed
 local function delay(entry, due, queue)
   if nearest == nil then
     local first = call('ZRANGE', P .. 'd', 0, 0, 'WITHSCORES')
     nearest = tonumber(first[2]) or math.huge
   end
   call('ZADD', P .. 'd', due, entry)
+  delayed = true
   if due < nearest then
     nearest = due
     ring(queue, 1)

@@ -4,8 +4,8 @@ local function promote_group(raw)
   local G = group(raw)
   if not G then return end
   local n = G.T - G.c - G.w
-  call('HDEL', G.key, 'd')
-  G.d = nil
+  call('HDEL', G.key, 'd', 'P')
+  G.d, G.P = nil, nil
   count(G.q, 's', -n)
   count(G.q, 'r', n)
   enqueue('g' .. raw, text_of('q', G.q), G.r, false, n)

@@ -10,10 +10,10 @@ local function entry_of(G, index)
 end
 -- Takes the cursor's entry out of ready or scheduled order. The place of a ready one is passed over by claim.
 local function unplace_cursor(G)
-  if G.d then
+  if G.P then
     call('ZREM', P .. 'd', 'g' .. G.raw)
-    call('HDEL', G.key, 'd')
-    G.d = nil
+    call('HDEL', G.key, 'P')
+    G.P = nil
   end
 end
 -- Ends the unclaimed like members as one range.
@@ -21,7 +21,7 @@ local function cancel_rows(G)
   if not G.g then return 0 end
   local n = G.T - G.c - G.w
   if n > 0 then
-    count(G.q, G.d and 's' or 'r', -n)
+    count(G.q, G.P and 's' or 'r', -n)
     G.V = (G.V or '') .. int(G.c) .. ' ' .. int(G.T) .. ' ' .. int(now) .. ';'
     call('HSET', G.key, 'V', G.V)
     G.C = G.C + n
@@ -29,7 +29,7 @@ local function cancel_rows(G)
     touch(G)
     G.all = true
   end
-  if not G.d and G.c < G.T then call('LREM', line(text_of('q', G.q), G.r), 1, 'g' .. G.raw) end
+  if not G.P and G.c < G.T then call('LREM', line(text_of('q', G.q), G.r), 1, 'g' .. G.raw) end
   unplace_cursor(G)
   G.c, G.w = G.T, 0
   G.dirty = true
@@ -42,7 +42,7 @@ local function revoke_one(id, terminate)
     local G = raw and living(raw)
     if not G or G.U or index >= G.T then return 'u' end
     if entry_of(G, index) then return 'e' end
-    count(G.q, G.d and 's' or 'r', -1)
+    count(G.q, G.P and 's' or 'r', -1)
     r = { id = id, f = {}, sets = {}, drops = {}, new = {}, group = raw, index = index, like = true, name = G.n, q = G.q,
       prio = G.r, keep = tonumber(G.t) or DAY, flags = 0, gen = 1, tok = 0, state = '-' }
     finish(r, '6', 'revoked', nil)

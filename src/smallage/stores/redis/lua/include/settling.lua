@@ -3,7 +3,7 @@
 -- Ends and moves of claims. A settlement is: id, generation, token, nonce, kind, and what the kind brings:
 -- d(one) and f(ailed): bytes, (f: reason,) messages · c(ancelled): bytes, reason · r(etry): due, delay, bytes error,
 -- bytes payload, queue, priority, expiry, bytes note · s(nooze): delay · l (released) · k (parked) · x (crashed): bytes
-local LOOK = { 's', 'k', 'o', 'h', 'f', 'i', 'j', 'n', 'q', 't', 'z' }
+local LOOK = { 's', 'k', 'o', 'h', 'f', 'i', 'j', 'n', 'q', 't', 'u' }
 
 -- The common end: a plain record that is done. Reads nothing that it does not need, writes one command.
 local function done_plain(id, v, result)
@@ -153,7 +153,7 @@ local function settle_one()
     skip(kind)
     return refused(id, gen, tonumber(tok))
   end
-  if kind == 'd' and v[8] and not v[6] and not v[7] and (not v[5] or v[5] == '8') then
+  if kind == 'd' and v[8] and not v[6] and not v[7] and not v[11] and (not v[5] or v[5] == '8') then
     done_plain(id, v, bytes())
     push_then()
     return 'o'
