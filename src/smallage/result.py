@@ -184,8 +184,11 @@ class AsyncResult(Generic[R]):
 
     @property
     def retries(self) -> int | None:
+        """Attempts that ended in a retry; the failure at the end is none."""
         view = self._view()
-        return view.failures if view is not None else None
+        if view is None:
+            return None
+        return view.failures - 1 if view.reason == "failed" and view.failures else view.failures
 
     @property
     def date_done(self) -> dt.datetime | None:
