@@ -118,14 +118,15 @@ class _Taker:
             act.run(TASK_DELETE, (cursor,))
             return
         expired = group.t_expires_us is not None and group.t_expires_us <= act.now
-        while group.cursor < group.total and len(claims) < n and self._ended < MAX_ENDED:
+        while group.unclaimed and len(claims) < n and self._ended < MAX_ENDED:
             places = self._next_places(group, CHUNK if expired else n - len(claims))
             if expired:
                 self._expire(group, places)
             elif places:
                 self._run_members(group, places, claims)
         act.touch(group)
-        if group.cursor >= group.total:
+        if not group.unclaimed:
+            group.cursor, group.holes = group.total, 0
             act.run(TASK_DELETE, (cursor,))
 
     def _next_places(self, group: Group, n: int) -> list[int]:

@@ -82,19 +82,18 @@ def _open(act: Act, batch: GroupBatch) -> Group:
 def _add_rows(act: Act, group: Group, batch: GroupBatch) -> None:
     if not batch.rows:
         return
-    due = None
     if not group.like:
-        due = _set_template(act, group, batch)
+        _set_template(act, group, batch)
     _store_rows(act, group, list(batch.rows))
     group.total += len(batch.rows)
     if group.revoked:
         act.cancel_rows(group)
     else:
-        act.place_cursor(group, due)
+        act.place_cursor(group)
 
 
-def _set_template(act: Act, group: Group, batch: GroupBatch) -> int | None:
-    """Keep what the members share; returns when they are due."""
+def _set_template(act: Act, group: Group, batch: GroupBatch) -> None:
+    """Keep what the members share."""
     assert batch.template is not None
     e = batch.template.envelope
     due, expires = envelope_times(e, act.now)
@@ -102,14 +101,14 @@ def _set_template(act: Act, group: Group, batch: GroupBatch) -> int | None:
     act.execute(
         TEMPLATE_INSERT,
         (
-            group.num, e.name, e.queue, e.priority, expires, e.keep_us, e.max_crashes, e.max_lost, known,
+            group.num, e.name, e.queue, e.priority, due, expires, e.keep_us, e.max_crashes, e.max_lost, known,
             batch.template.payload,
         ),
     )  # fmt: skip
-    group.t_name, group.t_queue, group.t_priority, group.t_expires_us = e.name, e.queue, e.priority, expires
+    group.t_name, group.t_queue, group.t_priority = e.name, e.queue, e.priority
+    group.t_due_us, group.t_expires_us = due, expires
     group.t_keep_us, group.t_max_crashes, group.t_max_lost = e.keep_us, e.max_crashes, e.max_lost
     group.t_digest = known
-    return due
 
 
 def _store_rows(act: Act, group: Group, rows: list[bytes]) -> None:

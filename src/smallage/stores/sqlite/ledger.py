@@ -380,21 +380,19 @@ class Act:
         row = self.row(CURSOR_OF_GROUP, group.id)
         return Task(row) if row is not None else None
 
-    def place_cursor(self, group: Group, due: int | None) -> None:
+    def place_cursor(self, group: Group) -> None:
         """Put a group with unclaimed rows into ready or scheduled order, once."""
         cursor = self.cursor_of(group)
-        if cursor is not None and (cursor.state == READY or (cursor.due_us is not None and cursor.due_us > self.now)):
+        if cursor is not None:
             if cursor.state == READY:
                 self.rings.add(group.t_queue)
             return
-        if cursor is not None:
-            self.to_ready(cursor)
-            return
-        state, pos = (SCHEDULED, 0) if due is not None and due > self.now else (READY, self.back())
-        if state == SCHEDULED and due is not None:
+        due = group.t_due_us
+        if due is not None and due > self.now:
+            state, pos = SCHEDULED, 0
             self.note_due(due, group.t_queue)
         else:
-            due = None
+            state, pos, due = READY, self.back(), None
             self.rings.add(group.t_queue)
         self.run(
             CURSOR_INSERT,

@@ -70,8 +70,8 @@ class Group:
     __slots__ = (
         "body", "body_ended_us", "cancelled", "changes", "cursor", "done", "ended_us", "failed", "holes", "id",
         "keep_us", "num", "opened_us", "prune_us", "retried", "revoked", "running", "sealed", "t_digest",
-        "t_expires_us", "t_keep_us", "t_max_crashes", "t_max_lost", "t_name", "t_priority", "t_queue", "total",
-        "touched",
+        "t_due_us", "t_expires_us", "t_keep_us", "t_max_crashes", "t_max_lost", "t_name", "t_priority", "t_queue",
+        "total", "touched",
     )  # fmt: skip
 
     def __init__(self, row: Any) -> None:
@@ -79,7 +79,7 @@ class Group:
             self.num, self.id, self.keep_us, self.opened_us, self.total, self.cursor, self.holes, self.done,
             self.failed, self.cancelled, self.running, self.retried, self.sealed, self.revoked, self.body,
             self.body_ended_us, self.changes, self.ended_us, self.prune_us, self.t_name, self.t_queue, self.t_priority,
-            self.t_expires_us, self.t_keep_us, self.t_max_crashes, self.t_max_lost, self.t_digest,
+            self.t_due_us, self.t_expires_us, self.t_keep_us, self.t_max_crashes, self.t_max_lost, self.t_digest,
         ) = row  # fmt: skip
         self.touched = False
 

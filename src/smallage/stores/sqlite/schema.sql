@@ -118,6 +118,7 @@ create table template (
   name text not null,
   queue text not null,
   priority integer not null,
+  due_us integer,
   expires_us integer,
   keep_us integer not null,
   max_crashes integer not null,

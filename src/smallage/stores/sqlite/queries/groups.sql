@@ -1,7 +1,7 @@
 -- group_columns: What `rows.Group` is made of; a prefix for other queries.
 select g.num, g.id, g.keep_us, g.opened_us, g.total, g.cursor, g.holes, g.done, g.failed, g.cancelled, g.running,
   g.retried, g.sealed, g.revoked, g.body, g.body_ended_us, g.changes, g.ended_us, g.prune_us, m.name, m.queue,
-  m.priority, m.expires_us, m.keep_us, m.max_crashes, m.max_lost, m.digest
+  m.priority, m.due_us, m.expires_us, m.keep_us, m.max_crashes, m.max_lost, m.digest
 from grp g left join template m on m.num = g.num
 
 -- group_by_id: One group, after `group_columns`.
@@ -31,8 +31,8 @@ delete from task where grp = ?1 returning kind
 select count(*) from task where grp = ?1 and state < 6
 
 -- template_insert: What the members share.
-insert into template (num, name, queue, priority, expires_us, keep_us, max_crashes, max_lost, digest, payload)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+insert into template (num, name, queue, priority, due_us, expires_us, keep_us, max_crashes, max_lost, digest, payload)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- template_payload: The shared payload.
 select payload from template where num = ?1
