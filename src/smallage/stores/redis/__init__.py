@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
-from smallage.core.errors import ImproperlyConfigured
 from smallage.stores.redis.address import parse
 from smallage.stores.redis.store import RedisStore
 
@@ -27,16 +27,13 @@ def open(
     when the store was emptied, instead of setting it up anew. `username` and `password` may be given here instead of in
     the URL. `clock` (µs) and `nonce` are for tests.
     """
-    given = {
+    given: dict[str, Any] = {
         "allow_eviction": allow_eviction,
         "pin_epoch": pin_epoch,
         "password": password,
         "username": username,
     }
-    try:
-        address = replace(parse(url), **{name: value for name, value in given.items() if value is not None})
-    except ModuleNotFoundError:
-        raise ImproperlyConfigured("The Redis store needs hiredis: pip install 'smallage[redis]'") from None
+    address = replace(parse(url), **{name: value for name, value in given.items() if value is not None})
     return RedisStore(address, namespace=namespace, clock=clock, nonce=nonce)
 
 

@@ -90,9 +90,9 @@ def parse(url: str) -> Address:
     )
     if query:
         raise ImproperlyConfigured(
-            f"The Redis URL has options that Smallage does not know: {', '.join(sorted(query))}. Known are db, username, "
-            "password, ssl_cert_reqs, ssl_ca_certs, ssl_certfile, ssl_keyfile, socket_timeout, socket_connect_timeout, "
-            "allow_eviction and pin_epoch."
+            f"The Redis URL has options that Smallage does not know: {', '.join(sorted(query))}. Known are db, "
+            "username, password, ssl_cert_reqs, ssl_ca_certs, ssl_certfile, ssl_keyfile, socket_timeout, "
+            "socket_connect_timeout, allow_eviction and pin_epoch."
         )
     return address
 

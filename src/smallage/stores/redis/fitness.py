@@ -52,7 +52,7 @@ def _version(where: str, info: dict[str, str]) -> None:
         return
     if version[:2] < OLDEST:
         raise StoreRefused(f"{where} is {kind} {text}. Smallage needs Redis 6.2 or newer, or Valkey.")
-    series, patch = version[:2], version[2]
+    series, patch = (version[0], version[1]), version[2]
     fixed = _FIXED[kind].get(series)
     if series < _FIXED_FROM[kind] and (fixed is None or patch < fixed):
         logger.warning(

@@ -23,7 +23,7 @@ _OLD_SPELLING = re.compile(r"Error running script.*?: -?([A-Z]+) ")
 
 
 def jitter(attempt: int) -> float:
-    """Seconds to wait before the attempt after the `attempt`-th (from 0): anything up to a limit that doubles to 1 s."""
+    """Seconds to wait after failed attempt `attempt` (from 0): anything up to a limit that doubles to 1 s."""
     return random.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempt, 10)))
 
 

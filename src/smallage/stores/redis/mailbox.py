@@ -13,7 +13,7 @@ from smallage.stores.redis.wire import ServerError, pack
 
 
 class RedisMailbox:
-    """See `Mailbox`. Orders wait in a second list until this process has them, so that a broken connection loses none."""
+    """See `Mailbox`. Orders wait in a second list until this process has them: a broken connection loses none."""
 
     def __init__(self, link: Link, name: str) -> None:
         self._link = link

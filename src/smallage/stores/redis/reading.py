@@ -54,9 +54,7 @@ class Reading(Partition):
         if raw_ids is None:
             return []
         ids = [decode_id(raw) if raw else member_id(group, offset + i) for i, raw in enumerate(raw_ids)]
-        return [
-            receiving.member_result(offset + i, view) for i, view in enumerate(self.state(ids)) if view is not None
-        ]
+        return [receiving.member_result(offset + i, view) for i, view in enumerate(self.state(ids)) if view is not None]
 
     def counts(self) -> dict[str, dict[str, int]]:
         """See `Store.counts`."""
@@ -78,7 +76,7 @@ class Reading(Partition):
         entries = iter(entries)
         seen: set[bytes] = set()
         while len(found) < n:
-            page = [raw for raw in islice(entries, _PAGE)]
+            page = list(islice(entries, _PAGE))
             if not page:
                 break
             fresh = [raw for raw in dict.fromkeys(page) if raw not in seen]

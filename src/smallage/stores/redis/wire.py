@@ -12,10 +12,13 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import hiredis
-
-from smallage.core.errors import StoreRefused, StoreUnavailable
+from smallage.core.errors import ImproperlyConfigured, StoreRefused, StoreUnavailable
 from smallage.stores.redis.address import Address
+
+try:
+    import hiredis
+except ModuleNotFoundError:
+    raise ImproperlyConfigured("The Redis store needs hiredis: pip install 'smallage[redis]'") from None
 
 if TYPE_CHECKING:
     import ssl
@@ -65,7 +68,7 @@ class Wire:
             raise _broken(self.address, error) from None
 
     def read(self, seconds: float = 0.0) -> Any:
-        """The next reply; `seconds` is how long the command itself may wait. Error replies are raised as ServerError."""
+        """The next reply; `seconds` is how long the command itself may wait. Raises ServerError for an error reply."""
         reply = self._await_reply(seconds)
         if isinstance(reply, ServerError):
             raise reply
@@ -80,8 +83,9 @@ class Wire:
             sock.settimeout(0)
             try:
                 self._feed(sock)
-            except (BlockingIOError, *_tls_waits()):
-                pass
+            except OSError as error:
+                if not _would_wait(error):
+                    raise
             sock.settimeout(self.address.read_seconds)
             return self.buffered()
         except OSError as error:
@@ -105,10 +109,8 @@ class Wire:
                 self._sock.recv(1, 0 if self.address.tls else socket.MSG_PEEK)
             finally:
                 self._sock.settimeout(self.address.read_seconds)
-        except (BlockingIOError, *_tls_waits()):
-            return True
-        except OSError:
-            pass
+        except OSError as error:
+            return _would_wait(error)
         return False
 
     def close(self) -> None:
@@ -137,7 +139,7 @@ class Wire:
         except OSError as error:
             self.close()
             raise _broken(self.address, error) from None
-        except BaseException:  # cancelled in mid-reply (gevent, KeyboardInterrupt): the next reply would be the wrong one
+        except BaseException:  # cancelled in mid-reply (gevent, Ctrl-C): the next reply read would be the wrong one
             self.close()
             raise
 
@@ -156,7 +158,7 @@ class Wire:
         if address.database:
             commands.append(("SELECT", address.database))
         commands.append(("CLIENT", "SETNAME", "smallage"))
-        self.send(b"".join(hiredis.pack_command(command) for command in commands))
+        self.send(b"".join([pack(command) for command in commands]))
         for command in commands:
             try:
                 self.read()
@@ -167,7 +169,7 @@ class Wire:
 
 def pack(words: Sequence[Word]) -> bytes:
     """A command in the protocol's spelling."""
-    packed: bytes = hiredis.pack_command(tuple(words))
+    packed: bytes = hiredis.pack_command(tuple(words))  # type: ignore[arg-type]  # its stub knows one word only
     return packed
 
 
@@ -212,10 +214,9 @@ def _wrap(sock: socket.socket, address: Address) -> ssl.SSLSocket:
         raise
 
 
-def _tls_waits() -> tuple[type[OSError], ...]:
-    """What a TLS socket raises instead of BlockingIOError; `ssl` is imported only when it is in use."""
-    ssl = sys.modules.get("ssl")
-    return () if ssl is None else (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+def _would_wait(error: OSError) -> bool:
+    """True if nothing has arrived; TLS has its own errors for that, and `ssl` is imported only when it is in use."""
+    return isinstance(error, BlockingIOError) or type(error).__name__ in ("SSLWantReadError", "SSLWantWriteError")
 
 
 def _broken(address: Address, error: BaseException) -> StoreUnavailable:
@@ -236,5 +237,3 @@ def _no_connection(address: Address, error: BaseException) -> StoreUnavailable |
             "?ssl_ca_certs=/path/ca.pem, or turn the check off with ?ssl_cert_reqs=none if the network is trusted."
         )
     return StoreUnavailable(f"{address.shown} cannot be reached: {error}. Is the server running?")
-
-
