@@ -284,6 +284,12 @@ class GroupResult(_Counters, Generic[R]):
         """All counters in one read."""
         return _snapshot(self.view())
 
+    async def asnapshot(self) -> Snapshot:
+        """`snapshot` without blocking the event loop."""
+        from smallage.aio import in_thread
+
+        return await in_thread(self.snapshot)
+
     def progress(self, timeout: float | None = None) -> Iterator[Snapshot]:
         """Snapshots: one now, then one for each change (at most ten a second), the last when all have ended.
 
@@ -295,15 +301,17 @@ class GroupResult(_Counters, Generic[R]):
             return
         with Waiter(self.app.hub, self.id) as waiter:
             last: Snapshot | None = None
+            shown_at = 0.0
             while True:
                 shot = self.snapshot()
                 if shot != last:
+                    shown_at = time.monotonic()
                     yield shot
                     last = shot
                 if shot.ended:
                     return
                 waiter.wait(self._patience(deadline, timeout))
-                time.sleep(BETWEEN)
+                time.sleep(max(0.0, shown_at + BETWEEN - time.monotonic()))
 
     async def aprogress(self, timeout: float | None = None) -> AsyncIterator[Snapshot]:
         """`progress` for asyncio."""
@@ -312,15 +320,17 @@ class GroupResult(_Counters, Generic[R]):
         deadline = None if timeout is None else time.monotonic() + timeout
         async with AsyncWaiter(self.app.hub, self.id) as waiter:
             last: Snapshot | None = None
+            shown_at = 0.0
             while True:
                 shot = await in_thread(self.snapshot)
                 if shot != last:
+                    shown_at = time.monotonic()
                     yield shot
                     last = shot
                 if shot.ended:
                     return
                 await waiter.wait(self._patience(deadline, timeout))
-                await asyncio.sleep(BETWEEN)
+                await asyncio.sleep(max(0.0, shown_at + BETWEEN - time.monotonic()))
 
     def ready(self) -> bool:
         """True when all members have ended."""

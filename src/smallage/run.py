@@ -10,6 +10,7 @@ import random
 import time
 import traceback as tracebacks
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from smallage import signals
@@ -199,7 +200,7 @@ def _open(app: Smallage, claim: Claim, worker: WorkerContext) -> Request | Outco
     try:
         args, kwargs, extras = codec.decode_payload(claim.payload) if claim.row is None else _arguments(claim)
     except Exception as error:
-        logger.error("Task %s[%s] cannot be read: %s", claim.name, claim.id, error)
+        logger.error("Task %s[%s] cannot be read: %s", claim.name, claim.id, error, extra=_fields(claim))
         return Failed(codec.encode_error(error), reason="undecodable")
     request = Request(app, task, claim, args, kwargs, extras, worker.hostname)
     try:
@@ -216,7 +217,7 @@ def _open(app: Smallage, claim: Claim, worker: WorkerContext) -> Request | Outco
         if prepared.ack == "early" and not worker.settle_early(claim):
             return Released()
     except StoreError as error:
-        logger.warning("Task %s[%s] waits for the store: %s", claim.name, claim.id, error)
+        logger.warning("Task %s[%s] waits for the store: %s", claim.name, claim.id, error, extra=_fields(claim))
         return Snooze(STORE_AWAY_US)
     except Exception as error:
         return _failed(request, error, None, worker)
@@ -299,14 +300,15 @@ def _stopped(request: Request, error: BaseException, worker: WorkerContext) -> O
     task, claim = request.task_object, request.claim
     assert claim is not None
     if isinstance(error, Terminated):
-        logger.info("Task %s[%s] was terminated", claim.name, claim.id)
+        logger.info("Task %s[%s] was terminated", claim.name, claim.id, extra=_fields(claim))
         return Cancelled(reason="terminated")
     if isinstance(error, HardTimeout):
         seconds = request.time_limit
         return _failed(request, TimeLimitExceeded(*(() if seconds is None else (seconds,))), error, worker)
     if isinstance(error, (SystemExit, KeyboardInterrupt)):
-        logger.warning("Task %s[%s] raised %s; counted as a crash", claim.name, claim.id, type(error).__name__)
-        lost = WorkerLostError(f"{task.name} raised {type(error).__name__} in its body")
+        name = type(error).__name__
+        logger.warning("Task %s[%s] raised %s: a crash", claim.name, claim.id, name, extra=_fields(claim))
+        lost = WorkerLostError(f"{task.name} raised {name} in its body")
         return Crashed(codec.encode_error(lost, _traceback(error)))
     return _failed(request, error, error, worker)
 
@@ -430,9 +432,15 @@ def _failed(request: Request, error: BaseException, raised: BaseException | None
         worker.error = error
     expected = isinstance(error, tuple(task.throws)) if task.throws else False
     if expected:
-        logger.info("Task %s[%s] raised expected %s", claim.name, claim.id, type(error).__name__)
+        logger.info("Task %s[%s] raised expected %s", claim.name, claim.id, type(error).__name__, extra=_fields(claim))
     else:
-        logger.error("Task %s[%s] raised unexpected: %s\n%s", claim.name, claim.id, type(error).__name__, text or "")
+        shown = raised and (type(raised), raised, _own_frames(raised))
+        logger.error(
+            "Task %s[%s] raised unexpected: %s",
+            *(claim.name, claim.id, type(error).__name__),
+            exc_info=shown,
+            extra=_fields(claim),
+        )
     if not isinstance(error, ChordError):
         _guarded(request, "on_failure", error, claim.id, request.args, request.kwargs, ExceptionInfo(error, text))
     _signal_failure(request, error, text)
@@ -440,12 +448,21 @@ def _failed(request: Request, error: BaseException, raised: BaseException | None
     return Failed(codec.encode_error(error, text))
 
 
-def _traceback(error: BaseException) -> str:
-    """The traceback as text, without the frames of this file, which tell nobody anything."""
+def _own_frames(error: BaseException) -> TracebackType | None:
+    """The traceback without the frames of this file, which tell nobody anything."""
     here = error.__traceback__
     while here is not None and here.tb_frame.f_code.co_filename == __file__:
         here = here.tb_next
-    return "".join(tracebacks.format_exception(type(error), error, here))
+    return here
+
+
+def _traceback(error: BaseException) -> str:
+    """The traceback as text."""
+    return "".join(tracebacks.format_exception(type(error), error, _own_frames(error)))
+
+
+def _fields(claim: Claim) -> dict[str, Any]:
+    return {"task_id": claim.id, "task_name": claim.name, "queue": claim.queue}
 
 
 def _guarded(request: Request, hook: str, *values: Any) -> None:
@@ -499,7 +516,10 @@ def _signal_postrun(request: Request, value: Any, status: str) -> None:
 def _after_retry(request: Request, error: RetryError, data: bytes) -> None:
     cause = error.exc if isinstance(error.exc, BaseException) else error
     info = ExceptionInfo(cause, codec.decode_error(data).traceback)
-    logger.info("Task %s[%s] retry: %s", request.task, request.id, error.humanize())
+    if logger.isEnabledFor(logging.INFO):
+        assert request.claim is not None
+        when, name = error.humanize(), type(cause).__name__
+        logger.info("Task %s[%s] retry: %s %s", request.task, request.id, name, when, extra=_fields(request.claim))
     _guarded(request, "on_retry", cause, request.id, request.args, request.kwargs, info)
     if signals.task_retry.receivers:
         signals.task_retry.send(request.task_object, request=request, reason=error, einfo=info)

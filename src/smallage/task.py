@@ -216,7 +216,11 @@ class Task(Generic[P, R]):
         return result
 
     def apply_async(
-        self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **call: Any
+        self,
+        args: Iterable[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        task_id: str | None = None,
+        **call: Any,
     ) -> AsyncResult[R]:
         """Have a worker run the task, with options for this call.
 
@@ -228,6 +232,8 @@ class Task(Generic[P, R]):
         args = _arguments(self.name, args)
         kwargs = _keywords(self.name, kwargs)
         prepared = self.current()
+        if task_id is not None:
+            call["task_id"] = task_id
         calls.check(call)
         self._check(prepared, args, kwargs)
         if self.app.conf.task_always_eager:

@@ -62,6 +62,10 @@ def test_an_exception(bench, caplog):
     assert "test_run.py" in traceback
     assert "smallage/run.py" not in traceback
     assert "raised unexpected: ValueError" in caplog.text
+    (record,) = caplog.records
+    assert record.exc_info[1].args == ("no", 3)
+    assert "no" not in record.getMessage()
+    assert (record.task_name, record.queue) == ("case", "celery")
 
 
 def test_expected_exceptions_are_no_alarm(bench, caplog):
