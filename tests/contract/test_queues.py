@@ -6,7 +6,7 @@ import pytest
 
 from smallage.core.message import Done, Failed, Parked
 from smallage.core.states import State
-from smallage.stores.base import Store
+from smallage.stores.base import GroupBatch, Store
 from smallage.testing import FakeClock
 from tests.contract.kit import SECOND, Session, gone, like_group, task, uid, view
 
@@ -63,6 +63,19 @@ def test_purge_removes_what_waits(store: Store, worker: Session) -> None:
     assert worker.ids(10) == []
     assert worker.settle(running, Done()) == "ok"
     assert store.counts()[""].get("purged") == 3
+
+
+def test_a_body_that_unclaimed_rows_release_stays(store: Store, worker: Session) -> None:
+    like_group(store, rows=2, body=task(1))
+    assert store.purge("celery") == 2
+    assert worker.one().body_of == uid(100)
+
+
+def test_a_body_that_a_purged_member_releases_is_purged(store: Store, worker: Session) -> None:
+    group = GroupBatch(id=uid(100), members=(task(2, group=uid(100), index=0),), seal=True, body=task(1))
+    assert store.group_push(group) == "ok"
+    assert store.purge("celery") == 2
+    assert worker.claim() == []
 
 
 def test_purged_ids_are_free(store: Store, worker: Session) -> None:

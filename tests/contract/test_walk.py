@@ -124,6 +124,7 @@ class Walk(RuleBasedStateMachine):
         self.body_ids: list[str] = []
         self.before: dict[str, TaskView | None] = {}
         self.lives: dict[str, int] = {}
+        self.births: dict[str, int] = {}
         self.deliveries: dict[tuple[str, int, int], int] = {}
         self.new_claims: list[Claim] = []
         self.completed: set[tuple[str, int, int]] = set()
@@ -507,8 +508,8 @@ class Walk(RuleBasedStateMachine):
         for task_id in self.ids():
             view: TaskView | None = seen[task_id]
             was = self.before.get(task_id)
-            if was is None and view is not None:
-                self.lives[task_id] = self.lives.get(task_id, 0) + 1
+            if was is None and view is not None and not (self.aged and self.births.get(task_id) == view.pushed_us):
+                self.lives[task_id] = self.lives.get(task_id, 0) + 1  # else it is seen again as the clock went back
             if was is not None and was.state in TERMINAL and (view is None or view.state in OPEN):
                 assert self.aged or self.verb in MAY_REVIVE, f"{task_id} left {was.state} by {self.verb}"
                 if view is not None and self.verb in ("requeue", "group_retry"):
@@ -516,6 +517,8 @@ class Walk(RuleBasedStateMachine):
             if was is not None and view is not None and was.state == view.state and view.state in TERMINAL:
                 assert was == view, f"{task_id} changed after its end"
             self.before[task_id] = view
+            if view is not None:
+                self.births[task_id] = view.pushed_us
         self.check_deliveries()
 
     def check_deliveries(self) -> None:

@@ -426,8 +426,9 @@ class Store(Protocol):
         """Claim from this queue again."""
 
     def purge(self, queue: str) -> int:
-        """Remove the ready and scheduled tasks of a queue; members of groups, unclaimed rows included, end as cancelled.
-        Bodies that this releases into the queue stay. Returns how many."""
+        """Remove the ready and scheduled tasks of a queue, bodies that their end releases into it too; members of groups
+        end as cancelled. Then groups' unclaimed rows end as cancelled, and a body that these release stays. Returns how
+        many."""
 
     def unpark(self, name: str | None = None) -> int:
         """Send parked tasks (of one name, or all) back to their queues."""

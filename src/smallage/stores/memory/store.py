@@ -549,8 +549,8 @@ class MemoryStore:
 
     def purge(self, queue: str) -> int:
         with self._act() as (books, now):
-            n = 0
-            while found := [r for r in books.records.values() if r.queue == queue and r.state in ("ready", "scheduled")]:
+            n, waiting = 0, ("ready", "scheduled")
+            while found := [r for r in books.records.values() if r.queue == queue and r.state in waiting]:
                 n += len(found)  # an end may release a body into this queue: then once more
                 for record in found:
                     books.unplace(record)
