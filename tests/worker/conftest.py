@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -84,6 +85,19 @@ class Worker:
                     os.kill(child, signal.SIGKILL)
                 self.process.kill()
                 self.process.communicate()
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], bool]], None]:
+    """`until(condition)`: wait for what no moment tells of; generous, and never a measure of speed."""
+
+    def wait(condition: Callable[[], bool]) -> None:
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < end, "it did not come to pass"
+            time.sleep(0.01)
+
+    return wait
 
 
 @pytest.fixture

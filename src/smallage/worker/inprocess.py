@@ -84,7 +84,9 @@ class InProcessWorker:
         return self.engine.session
 
     def start(self) -> InProcessWorker:
-        """Announce the session and begin to work; returns itself."""
+        """Announce the session and begin to work; returns itself. A started worker is left as it is."""
+        if self._threads:
+            return self
         self._announce()
         self._fence(monotonic())
         self.pool.start()
