@@ -11,7 +11,6 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from types import FrameType
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
 from smallage.core import calls, codec, options
@@ -28,6 +27,7 @@ from smallage.core.errors import (
 from smallage.core.ids import check_name, check_task_id, random_uuid_text
 from smallage.core.message import Envelope, Message, digest
 from smallage.core.settings import Settings, settings_of
+from smallage.places import caller_folder, store_url
 from smallage.request import running
 from smallage.result import AsyncResult
 from smallage.task import Task, check_options, make_task
@@ -45,12 +45,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 AnyTask: TypeAlias = Task[Any, Any]
 TaskClass: TypeAlias = type[AnyTask]
-
-ENV_URLS = ("SMALLAGE_URL", "CELERY_BROKER_URL")
-"""Environment variables that name the store when the code does not."""
-PLATFORM_URL = "REDIS_URL"
-"""Set by hosting platforms; asked after pyproject.toml."""
-DEFAULT_PATH = os.path.join(".smallage", "queue.db")
 
 
 # -- ids ----------------------------------------------------------------------------------------------------------
@@ -131,7 +125,7 @@ class Smallage:
         self.tasks = Registry()
         self.strict_typing = strict_typing
         self.task_cls: Any = task_cls or Task
-        self._home = _caller_folder()
+        self._home = caller_folder()
         self._lock = threading.RLock()
         self._store: Store | None = None
         self._hub: Hub | None = None
@@ -182,13 +176,7 @@ class Smallage:
     def url(self) -> str:
         """The store's URL, secrets and all: what the code says, else SMALLAGE_URL or CELERY_BROKER_URL, else `url`
         under `[tool.smallage]` in the nearest pyproject.toml, else REDIS_URL, else the file `.smallage/queue.db`."""
-        if self.conf.broker_url:
-            return str(self.conf.broker_url)
-        for name in ENV_URLS:
-            if os.environ.get(name):
-                return os.environ[name]
-        folder = _project_folder(self._home)
-        return _project_url(folder) or os.environ.get(PLATFORM_URL) or f"sqlite:///{os.path.join(folder, DEFAULT_PATH)}"
+        return str(self.conf.broker_url) if self.conf.broker_url else store_url(self._home)
 
     @property
     def store(self) -> Store:
@@ -595,37 +583,3 @@ def _named(path: str) -> Any:
         if not module:
             raise
         return getattr(importlib.import_module(module), name)
-
-
-def _caller_folder() -> str | None:
-    """Folder of the file that makes the app: the nearest caller outside this package."""
-    own = os.path.dirname(__file__)
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        name = frame.f_code.co_filename
-        if not name.startswith((own, "<")):
-            return os.path.dirname(os.path.realpath(name)) if os.path.exists(name) else None
-        frame = frame.f_back
-    return None
-
-
-def _project_folder(home: str | None) -> str:
-    """The nearest folder at or above `home` that holds a pyproject.toml, else the working directory."""
-    folder, above = home, None
-    while folder is not None and folder != above:
-        if os.path.isfile(os.path.join(folder, "pyproject.toml")):
-            return folder
-        folder, above = os.path.dirname(folder), folder
-    return os.getcwd()
-
-
-def _project_url(folder: str) -> str | None:
-    """`url` under `[tool.smallage]` in the folder's pyproject.toml."""
-    import tomllib
-
-    try:
-        with open(os.path.join(folder, "pyproject.toml"), "rb") as file:
-            url = tomllib.load(file).get("tool", {}).get("smallage", {}).get("url")
-    except (OSError, ValueError):
-        return None
-    return url if isinstance(url, str) else None

@@ -258,7 +258,7 @@ class Task(Generic[P, R]):
     def delay_many(self, rows: Iterable[Any], **call: Any) -> list[AsyncResult[R]]:
         """Push one independent task per row, 1,000 in a round trip. A row is a tuple or list of positional arguments,
         or a mapping of keyword arguments. All of a step are accepted or none; the error names the row."""
-        from smallage.groups import push_many
+        from smallage.pushing import push_many
 
         return push_many(self, rows, call)
 
@@ -268,7 +268,7 @@ class Task(Generic[P, R]):
         `rows` may be any iterable, of 100,000 and more; a row as for `delay_many`. `then`, a signature, is run once
         when all have ended, however they ended; its first argument is an `Outcomes`.
         """
-        from smallage.groups import fan_out
+        from smallage.pushing import fan_out
 
         return fan_out(self, rows, then, call)
 
@@ -550,7 +550,7 @@ def check_options(values: Mapping[str, Any]) -> None:
 
 
 def _send(sig: Signature, args: Any, kwargs: Any, given: dict[str, Any]) -> Any:
-    from smallage.groups import send
+    from smallage.pushing import send
 
     return send(sig, args, kwargs, given)
 

@@ -19,7 +19,7 @@ from smallage.core.errors import (
     TimeoutError,
 )
 from smallage.core.message import is_uuid
-from smallage.groups import _steps
+from smallage.pushing import _steps
 from smallage.stores.base import GroupBatch
 from smallage.testing import FaultyStore
 from smallage.testing.wrapper import Wrapper
