@@ -79,7 +79,8 @@ def test_a_union_that_cannot_be_told_apart_is_left_alone(hint):
     assert converter(hint) is None
 
 
-def function(a: int, item: Item, *, tags: set[str] | None = None, other: Any = None) -> Item: ...
+def function(a: int, item: Item, *, tags: set[str] | None = None, other: Any = None) -> Item:
+    return item
 
 
 def test_arguments():
