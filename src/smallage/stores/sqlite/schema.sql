@@ -157,7 +157,12 @@ create table session (
   lease_us integer not null,
   lease_end_boot integer not null,
   boot_id text not null,
-  inbox text not null,
+  inbox text not null
+) strict;
+
+-- What a session announced; apart, because its row changes with every claim.
+create table session_info (
+  sid integer primary key references session on delete cascade,
   info blob not null
 ) strict;
 

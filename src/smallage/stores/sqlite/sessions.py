@@ -29,6 +29,7 @@ from smallage.stores.sqlite.rows import CANCELLED, DEAD, DONE, Group
 
 SESSION_BY_NAME = query("session_by_name")
 SESSION_SAVE = query("session_save")
+SESSION_INFORM = query("session_inform")
 SESSION_RENEW = query("session_renew")
 SESSION_DELETE = query("session_delete")
 SESSION_LONGEST_LEASE = query("session_longest_lease")
@@ -51,9 +52,8 @@ _encode = msgspec.msgpack.Encoder().encode
 def announce(act: Act, session: str, info: SessionInfo) -> None:
     """See `Store.announce`."""
     reached(act)
-    sid = act.row(SESSION_SAVE, session, info.lease_us, act.boot + info.lease_us, boot_id(), info.inbox, _encode(info))[
-        0
-    ]
+    (sid,) = act.row(SESSION_SAVE, session, info.lease_us, act.boot + info.lease_us, boot_id(), info.inbox)
+    act.run(SESSION_INFORM, (sid, _encode(info)))
     act.execute(SESSION_NAMES_CLEAR, (sid,))
     act.run_each(SESSION_NAMES_ADD, [(sid, name) for name in info.names])
     for name in info.names:

@@ -5,10 +5,13 @@ select sid, nonce, inbox from session where name = ?1
 select name, inbox from session where sid = ?1
 
 -- session_save: Start or update a session.
-insert into session (name, lease_us, lease_end_boot, boot_id, inbox, info) values (?1, ?2, ?3, ?4, ?5, ?6)
+insert into session (name, lease_us, lease_end_boot, boot_id, inbox) values (?1, ?2, ?3, ?4, ?5)
 on conflict (name) do update set lease_us = excluded.lease_us, lease_end_boot = excluded.lease_end_boot,
-  boot_id = excluded.boot_id, inbox = excluded.inbox, info = excluded.info
+  boot_id = excluded.boot_id, inbox = excluded.inbox
 returning sid
+
+-- session_inform: Keep what a session announced.
+insert into session_info (sid, info) values (?1, ?2) on conflict (sid) do update set info = excluded.info
 
 -- session_nonce: Remember the nonce of a session's last claim.
 update session set nonce = ?2 where sid = ?1
@@ -26,9 +29,9 @@ select max(lease_us) from session
 update session set lease_end_boot = min(lease_end_boot, ?1 + lease_us)
 
 -- sessions_all: Every session with what it announced and how much it holds.
-select s.name, s.info, s.lease_end_boot, s.boot_id,
+select s.name, i.info, s.lease_end_boot, s.boot_id,
   (select count(*) from task t where t.state = 3 and t.session = s.sid)
-from session s order by s.name
+from session s join session_info i on i.sid = s.sid order by s.name
 
 -- sessions_judged: Every session, for finding the lost ones.
 select sid, name, lease_end_boot, boot_id from session order by sid
