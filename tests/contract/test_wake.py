@@ -272,6 +272,26 @@ def test_ids_can_be_added_while_a_thread_waits(store: Store, worker: Session) ->
     watch.close()
 
 
+def test_a_thread_may_wait_before_the_first_id_is_added(store: Store, worker: Session) -> None:
+    store.push([task(1)])
+    claim = worker.one()
+    watch = store.watch()
+    heard = threading.Event()
+
+    def wait() -> None:
+        while uid(1) not in watch.wait(LONG):
+            pass
+        heard.set()
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    watch.add([uid(1)])
+    worker.settle(claim, Done())
+    assert heard.wait(LONG)
+    thread.join(LONG)
+    watch.close()
+
+
 def test_discarded_ids_are_not_told(store: Store, worker: Session) -> None:
     store.push([task(1), task(2)])
     a, b = worker.claim(2)
