@@ -129,9 +129,14 @@ def test_attributes_and_closing_pass_through(store: Store) -> None:
 # -- moments -----------------------------------------------------------------------------------------------------------
 
 
+def ten_claims() -> None:
+    for n in range(10):
+        moments.mark("claimed", str(n), n)
+
+
 def test_a_moment_is_awaited_from_another_thread() -> None:
     with testing.expect("claimed", "7") as moment:
-        thread = threading.Thread(target=lambda: [moments.mark("claimed", str(n), n) for n in range(10)])
+        thread = threading.Thread(target=ten_claims)
         thread.start()
         assert moment.wait() == ("7", 7)
         thread.join()
