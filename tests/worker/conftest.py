@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,6 +65,18 @@ class Worker:
         pid = self.process.pid
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
+    def peek(self) -> str:
+        """What it has said so far."""
+        stream = self.process.stderr
+        assert stream is not None
+        os.set_blocking(stream.fileno(), False)
+        try:
+            self.talk += os.read(stream.fileno(), 65536).decode()
+        except BlockingIOError:
+            pass
+        os.set_blocking(stream.fileno(), True)
+        return self.talk
+
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
@@ -87,17 +100,24 @@ class Worker:
                 self.process.communicate()
 
 
-@pytest.fixture
-def until() -> Callable[[Callable[[], bool]], None]:
-    """`until(condition)`: wait for what no moment tells of; generous, and never a measure of speed."""
+def view(app: Smallage, task_id: str) -> Any:
+    return app.store.state([task_id])[0]
 
-    def wait(condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < end, "it did not come to pass"
-            time.sleep(0.01)
 
-    return wait
+def gone(pid: int) -> bool:
+    """Whether a process has ended (or is being buried)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except FileNotFoundError:
+        return True
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for what no moment tells of; generous, and never asserted on."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.01)
 
 
 @pytest.fixture

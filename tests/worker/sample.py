@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -30,6 +31,12 @@ def wait_at(gate: str) -> None:
 async def await_at(gate: str) -> None:
     while not os.path.exists(gate):  # noqa: ASYNC110, ASYNC240 - the test is another process
         await asyncio.sleep(0.005)
+
+
+if "SAMPLE_MOMENTS" in os.environ:
+    say("imported", os.getpid())
+
+_kept: list[bytearray] = []
 
 
 @app.task(name="add")
@@ -123,3 +130,45 @@ def stubborn() -> None:
                 time.sleep(0.01)
         except BaseException:
             say("ignored", os.getpid())
+
+
+@app.task(name="endless", bind=True)
+def endless(self: Any) -> None:
+    """Ignores every exception, and has no limit."""
+    say("started", self.request.id, os.getpid())
+    while True:
+        try:
+            time.sleep(0.01)
+        except BaseException:
+            say("ignored", os.getpid())
+
+
+def hold_the_interpreter(seconds: int) -> None:
+    """Run C code that never lets go of the interpreter's lock."""
+    import ctypes
+
+    ctypes.PyDLL(None).sleep(seconds)
+
+
+@app.task(name="seize", bind=True)
+def seize(self: Any, seconds: int) -> None:
+    say("started", self.request.id, os.getpid())
+    hold_the_interpreter(seconds)
+
+
+@app.task(name="seize_limited", time_limit=0.3)
+def seize_limited() -> None:
+    hold_the_interpreter(60)
+
+
+@app.task(name="deaf", soft_time_limit=0.1, time_limit=0.4)
+def deaf() -> None:
+    """Blocks all signals."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    time.sleep(60)
+
+
+@app.task(name="grow")
+def grow(mib: int) -> int:
+    _kept.append(bytearray(b"x") * (mib << 20))
+    return os.getpid()

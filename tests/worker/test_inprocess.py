@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from smallage.app import Smallage
 from smallage.core.errors import ImproperlyConfigured, TaskRevokedError
+from smallage.core.message import Crashed, Message, Settlement
 from smallage.stores import base
 from smallage.testing import FaultyStore, expect, hold
 from smallage.worker.inprocess import InProcessWorker, start_worker
+from tests.worker.conftest import until
 
 PATIENCE = 30.0
 
@@ -209,10 +211,9 @@ def test_a_task_with_two_crashes_runs_alone(app: Smallage, gate: Gate) -> None:
     for _ in range(2):
         app.store.announce("doomed", base.SessionInfo(queues=("celery",)))
         claim = app.store.claim("doomed", base.ClaimRequest(("celery",), 1, "n")).claims[0]
-        crash = base.Settlement(claim.id, claim.gen, claim.tok, claim.nonce, _crashed())
+        crash = Settlement(claim.id, claim.gen, claim.tok, claim.nonce, Crashed())
         app.store.settle("doomed", [crash])
         app.store.leave("doomed")
-        app.store.requeue([])  # nothing: the first crash sends it back at once
         _make_due(app)
     with start_worker(app, concurrency=4):
         assert gate.started.acquire(timeout=PATIENCE)
@@ -222,12 +223,6 @@ def test_a_task_with_two_crashes_runs_alone(app: Smallage, gate: Gate) -> None:
         gate.open.set()
         assert result.get(timeout=PATIENCE) == "through"
         assert [r.get(timeout=PATIENCE) for r in others] == [1, 2, 3, 4]
-
-
-def _crashed() -> Any:
-    from smallage.core.message import Crashed
-
-    return Crashed()
 
 
 def _make_due(app: Smallage) -> None:
@@ -242,8 +237,6 @@ def _make_due(app: Smallage) -> None:
 
 def test_an_undecodable_message_is_quarantined_and_the_worker_lives(app: Smallage) -> None:
     message = base.Envelope(name="add")
-    from smallage.core.message import Message
-
     app.store.push([Message("broken", b"\xc1\xff", message)])
     with start_worker(app):
         assert send(app, "add", 1, 1).get(timeout=PATIENCE) == 2
@@ -253,9 +246,7 @@ def test_an_undecodable_message_is_quarantined_and_the_worker_lives(app: Smallag
     assert (view.state, view.reason) == ("dead", "undecodable")
 
 
-def test_an_unknown_name_is_parked_until_a_worker_knows_it(
-    app: Smallage, caplog: pytest.LogCaptureFixture, until: Callable[[Callable[[], bool]], None]
-) -> None:
+def test_an_unknown_name_is_parked_until_a_worker_knows_it(app: Smallage, caplog: pytest.LogCaptureFixture) -> None:
     results = [send(app, "later") for _ in range(5)]
     with start_worker(app):
         until(lambda: app.store.counts().get("celery", {}).get("parked") == 5)

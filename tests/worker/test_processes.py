@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from smallage.app import Smallage
 from smallage.core.errors import TaskRevokedError, TimeLimitExceeded, WorkerLostError
 from tests.worker import sample
-from tests.worker.conftest import PATIENCE, Moments, Worker
+from tests.worker.conftest import PATIENCE, Moments, Worker, gone, until, view
 
 Start = Callable[..., Worker]
 POOLS = ["processes", "threads", "solo", "asyncio", "gevent"]
@@ -22,26 +20,6 @@ POOLS = ["processes", "threads", "solo", "asyncio", "gevent"]
 
 def options(pool: str) -> list[str]:
     return ["-P", pool, *([] if pool == "solo" else ["-c", "2"])]
-
-
-def view(app: Smallage, task_id: str) -> Any:
-    return app.store.state([task_id])[0]
-
-
-def gone(pid: int) -> bool:
-    """Whether a process has ended (or is being buried)."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-    except FileNotFoundError:
-        return True
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for what no moment tells of; generous, and never asserted on."""
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.01)
 
 
 # -- running ------------------------------------------------------------------------------------------------------
@@ -159,24 +137,12 @@ def test_a_stop_lets_running_tasks_end(
     running, waiting = sample.ahold.delay(str(gate)), sample.ahold.delay(str(gate))
     moments.next("started")
     worker.signal(number)
-    until(lambda: "Stopping" in peek(worker))
+    until(lambda: "Stopping" in worker.peek())
     gate.touch()
     assert worker.wait() == 0
     assert running.get(timeout=1) == "held"
     assert view(app, waiting.id).state == "ready"
     assert app.store.workers() == []
-
-
-def peek(worker: Worker) -> str:
-    """What the worker has said so far."""
-    assert worker.process.stderr is not None
-    os.set_blocking(worker.process.stderr.fileno(), False)
-    try:
-        worker.talk += os.read(worker.process.stderr.fileno(), 65536).decode()
-    except BlockingIOError:
-        pass
-    os.set_blocking(worker.process.stderr.fileno(), True)
-    return worker.talk
 
 
 @pytest.mark.parametrize("pool", POOLS)
@@ -192,7 +158,7 @@ def test_a_forced_stop_hands_back_with_no_attempt_spent(
     else:
         worker.signal(signal.SIGTERM)
         if how == "second":
-            until(lambda: "Stopping" in peek(worker))
+            until(lambda: "Stopping" in worker.peek())
             worker.signal(signal.SIGTERM)
     assert worker.wait() == 4
     seen = view(app, running.id)
@@ -289,7 +255,7 @@ def test_stacks_are_dumped_on_usr1(start: Start, moments: Moments, gate: Path) -
     result = sample.hold.delay(str(gate))
     moments.next("started")
     worker.signal(signal.SIGUSR1)
-    until(lambda: "wait_at" in peek(worker))
+    until(lambda: "wait_at" in worker.peek())
     assert "Stack of the supervisor" in worker.talk
     gate.touch()
     assert result.get(timeout=PATIENCE) == "held"
