@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from smallage.stores.sqlite.ears import Ear, Folder, Speaker, bell, change
+from smallage.stores.sqlite.ears import WAITING, Ear, Folder, Speaker, bell, change
 from tests.stores.sqlite.conftest import Program, line
 
 LONG = 20.0
@@ -158,3 +158,99 @@ def test_a_folder_that_vanished_is_no_error_for_the_speaker(folder: Folder, ear:
     shutil.rmtree(folder.path)
     speaker.say(["a"])
     speaker.shout()
+
+
+def test_a_look_does_not_wait_for_the_other_threads_patience(ear: Ear) -> None:
+    """Draining while another thread hears must return at once: a socket's timeout would be shared by both."""
+    ear.want(["a"])
+    over = threading.Event()
+
+    def hear() -> None:
+        while not over.is_set():
+            ear.hear(LONG)
+
+    listener = threading.Thread(target=hear)
+    listener.start()
+    try:
+        looker = threading.Thread(target=lambda: [ear.drain() for _ in range(50_000)])
+        looker.start()
+        for _ in range(2_000):
+            ear.wake()  # makes the listener set out anew, which is when it used to set the timeout
+        looker.join(LONG / 2)
+        assert not looker.is_alive()
+    finally:
+        over.set()
+        ear.wake()
+        listener.join()
+
+
+# -- bells ------------------------------------------------------------------------------------------------------------
+
+
+def asleep(ear: Ear) -> bool:
+    return bool(ear._map[WAITING])
+
+
+def sleeper(ear: Ear, heard: list[bool]) -> threading.Thread:
+    """A thread that sleeps until a bell wakes the ear."""
+    thread = threading.Thread(target=lambda: heard.append(ear.hear_bell(LONG)))
+    thread.start()
+    while not asleep(ear):
+        pass
+    return thread
+
+
+def test_a_bell_rung_before_is_heard_once(ear: Ear, speaker: Speaker) -> None:
+    ear.want([bell("q")])
+    speaker.ring({bell("q"): 1, bell("other"): 1})
+    assert ear.hear_bell(LONG)
+    assert not ear.hear_bell(0.0)
+
+
+def test_a_bell_of_another_queue_is_not_heard(ear: Ear, speaker: Speaker) -> None:
+    ear.want([bell("q")])
+    speaker.ring({bell("other"): 1})
+    assert not ear.hear_bell(0.0)
+
+
+def test_a_stroke_wakes_one_sleeper_and_others_know_when_they_look(folder: Folder, speaker: Speaker) -> None:
+    ears = [Ear(folder, "b") for _ in range(3)]
+    heard: list[bool] = []
+    for each in ears:
+        each.want([bell("q")])
+    threads = [sleeper(each, heard) for each in ears]
+    speaker.ring({bell("q"): 1})
+    assert sum(asleep(each) for each in ears) == 2
+    speaker.ring({bell("q"): 5})
+    for thread in threads:
+        thread.join(LONG)
+    assert heard == [True] * 3
+    for each in ears:
+        each.close()
+
+
+def test_a_sleeper_that_died_is_passed_over(folder: Folder, speaker: Speaker, program: Program) -> None:
+    ear = Ear(folder, "b")
+    ear.want([bell("q")])
+    dead = program(
+        """
+from pathlib import Path
+from smallage.stores.sqlite.ears import Ear, Folder, bell
+ears = [Ear(Folder(Path(sys.argv[2])), "b") for _ in range(5)]
+for ear in ears:
+    ear.want([bell("q")])
+    ear._map[2] = 1
+say("asleep")
+os._exit(0)
+""",
+        str(folder.path),
+    )
+    assert line(dead) == "asleep"
+    dead.wait()
+    heard: list[bool] = []
+    thread = sleeper(ear, heard)
+    assert len(speaker.listeners()) == 6
+    speaker.ring({bell("q"): 1})
+    thread.join(LONG)
+    assert heard == [True]
+    ear.close()

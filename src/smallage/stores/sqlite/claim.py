@@ -13,6 +13,7 @@ from smallage.stores.sqlite.rows import CHUNK, CURSOR, DEAD, LIKE, NEVER, Group,
 SESSION_BY_NAME = query("session_by_name")
 SESSION_NONCE = query("session_nonce")
 PAUSED = query("paused")
+QUEUE_HAS_READY = query("queue_has_ready")
 READY_HEAD = query("ready_head")
 CLAIMS_AGAIN = f"{TASK_COLUMNS} {query('tasks_claimed')}"
 TASK_BY_SEQ = f"{TASK_COLUMNS} {query('task_by_seq')}"
@@ -43,7 +44,17 @@ def claim(act: Act, session: str, request: ClaimRequest) -> Claimed:
             for queue in request.queues:
                 if queue not in paused and len(claims) < request.n:
                     taker.take(queue, request.n, claims)
+            if len(claims) >= request.n:
+                _ring_for_the_rest(act, request)
     return Claimed(tuple(claims), act.next_due(), act.now)
+
+
+def _ring_for_the_rest(act: Act, request: ClaimRequest) -> None:
+    """Who got all it could take leaves the rest to the next one, who may be asleep."""
+    for queue in request.queues:
+        if act.row(QUEUE_HAS_READY, queue) is not None:
+            act.ring(queue)
+            return
 
 
 class _Taker:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import random
+import sys
 import threading
 import time
 from collections import deque
@@ -88,6 +89,12 @@ def opening() -> Iterator[None]:
         yield
 
 
+def _sleep(seconds: float) -> None:
+    """Sleep the thread itself: SQLite is on its stack, so no other greenlet may run meanwhile."""
+    patched = sys.modules.get("gevent.monkey")
+    (time.sleep if patched is None else patched.get_original("time", "sleep"))(seconds)
+
+
 def _patience() -> Callable[[int], bool]:
     """Waits for another process's transaction in short, uneven steps: SQLite's own steps soon grow to 100 ms."""
     began = 0.0
@@ -99,7 +106,7 @@ def _patience() -> Callable[[int], bool]:
             began = now
         elif now - began > BUSY_S:
             return False
-        time.sleep(min(0.0001 * (times + 1), 0.005) * random.uniform(0.5, 1.5))
+        _sleep(min(0.0001 * (times + 1), 0.005) * random.uniform(0.5, 1.5))
         return True
 
     return wait

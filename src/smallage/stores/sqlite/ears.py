@@ -9,9 +9,12 @@ ear comes or goes, so that a speaker looks at one word of shared memory to know 
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
+import random
 import secrets
+import select
 import socket
 import threading
 import time
@@ -25,6 +28,10 @@ import msgspec
 BITS: Final = 32_768
 HEAD: Final = 16
 OVERFLOW: Final = 0
+RUNG: Final = 1
+"""A bell rang that nobody has answered yet."""
+WAITING: Final = 2
+"""Somebody sleeps until a bell rings."""
 MAP_SIZE: Final = HEAD + BITS // 8
 KEYS_A_DATAGRAM: Final = 256
 LOOK_S: Final = 1.0
@@ -118,6 +125,7 @@ class Ear:
     def _open(self) -> None:
         self._name = f"{self._kind}-{secrets.token_hex(8)}"
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        self.socket.setblocking(False)  # for good: two threads may read, and a socket's timeout belongs to both
         try:
             self.socket.bind(self._folder.address(self._name))
             self._map = _map_file(self._folder.path / f"{self._name}.map", MAP_SIZE)
@@ -171,23 +179,41 @@ class Ear:
         """All that has arrived, waiting up to `timeout` seconds for the first; None if nothing came."""
         heard: set[str] | None = None
         try:
-            self.socket.settimeout(timeout)
+            if timeout > 0:
+                poll = select.poll()
+                poll.register(self.socket, select.POLLIN)
+                poll.poll(math.ceil(timeout * 1000))
             while True:
                 datagram = self.socket.recv(262_144)
                 heard = heard or set()
                 heard.update(_decode(datagram))
-                self.socket.settimeout(0)
-        except (BlockingIOError, TimeoutError):
+        except BlockingIOError:
             pass
-        except OSError:
+        except (OSError, ValueError):
             return set()  # closed by another thread
         if self._map[OVERFLOW]:
             self._map[OVERFLOW] = 0
             return self.wanted
         return None if heard is None else heard & self.wanted
 
+    def hear_bell(self, timeout: float) -> bool:
+        """True if one of the wanted bells rang since the last call, or rings within `timeout` seconds; perhaps also if
+        the ear was woken or not in its place."""
+        shared = self._map
+        shared[WAITING] = 1
+        try:
+            if shared[RUNG]:
+                return True
+            heard = self.hear(timeout)
+            return heard is None or bool(heard) or bool(self._map[RUNG])
+        finally:
+            # In this order: a bell that rings in between either finds us waiting still, or stays rung.
+            self._map[RUNG] = 0
+            self._map[WAITING] = 0
+
     def drain(self) -> bool:
         """Forget what has arrived; True if there was something."""
+        self._map[RUNG] = 0
         return self._receive(0.0) is not None
 
     def _misplaced(self) -> bool:
@@ -278,19 +304,43 @@ class Speaker:
             for start in range(0, len(hits), KEYS_A_DATAGRAM):
                 self._send(name, wants, _encode(hits[start : start + KEYS_A_DATAGRAM]))
 
+    def ring(self, strokes: dict[str, int]) -> None:
+        """Ring bells: every ear that wants one will know when it looks, and so many sleepers are woken as there are
+        strokes; more would come for nothing."""
+        ears = self.listeners()
+        if not ears:
+            return
+        for key, n in strokes.items():
+            bit = _bit(key)
+            byte, mask = HEAD + (bit >> 3), 1 << (bit & 7)
+            asleep: list[tuple[str, mmap.mmap]] = []
+            for name, wants in list(ears.items()):
+                if wants[byte] & mask:
+                    wants[RUNG] = 1
+                    if wants[WAITING]:
+                        asleep.append((name, wants))
+            random.shuffle(asleep)
+            while asleep and n > 0:
+                name, wants = asleep.pop()
+                wants[WAITING] = 0
+                n -= self._send(name, wants, _encode([key]))
+
     def shout(self) -> None:
         """Tell every ear that anything may have changed."""
         for name, wants in list(self.listeners().items()):
             self._overflow(name, wants)
 
-    def _send(self, name: str, wants: mmap.mmap, datagram: bytes) -> None:
+    def _send(self, name: str, wants: mmap.mmap, datagram: bytes) -> bool:
+        """False if nobody is there any more."""
         try:
             self._socket.sendto(datagram, self._folder.address(name))
         except (ConnectionRefusedError, FileNotFoundError):
             self._folder.remove(name)
             self._ears.pop(name, None)
+            return False
         except OSError:
             self._overflow(name, wants)
+        return True
 
     def _overflow(self, name: str, wants: mmap.mmap) -> None:
         wants[OVERFLOW] = 1

@@ -96,7 +96,7 @@ class Act:
         self.changes = connection.changes
         self.now = now
         self.boot = boot
-        self.rings: set[str] = set()
+        self.rings: dict[str, int] = {}
         self.changed: list[str] = []
         self.boxes: set[str] = set()
         self.all_changed = False
@@ -205,6 +205,10 @@ class Act:
         book.front -= 1
         return int(book.front)
 
+    def ring(self, queue: str, strokes: int = 1) -> None:
+        """After the commit, let so many listeners of the queue know."""
+        self.rings[queue] = self.rings.get(queue, 0) + strokes
+
     def next_due(self) -> int | None:
         if not self._next_due_known:
             self._next_due = self.row(NEXT_DUE)[0]
@@ -217,7 +221,8 @@ class Act:
         while (due := self.next_due()) is not None and due <= self.now:
             entries = self.tasks(TASKS_DUE, self.now, STEP)
             self.run_each(TASK_PROMOTE, [(entry.seq, self.back()) for entry in entries])
-            self.rings.update(entry.queue for entry in entries)
+            for entry in entries:
+                self.ring(entry.queue)
             promoted += len(entries)
             self._next_due_known = False
         return promoted
@@ -226,12 +231,12 @@ class Act:
         """Something was scheduled; ring if nothing else is due sooner."""
         nearest = self.next_due()
         if nearest is None or due < nearest:
-            self.rings.add(queue)
+            self.ring(queue)
             self._next_due = due
 
     def to_ready(self, task: Task, front: bool = False) -> None:
         self._place(task, READY, self.front() if front else self.back(), None)
-        self.rings.add(task.queue)
+        self.ring(task.queue)
 
     def to_scheduled(self, task: Task, due: int) -> None:
         """Wait until `due`; ready at once (at the back) if that is not in the future."""
@@ -385,7 +390,7 @@ class Act:
         cursor = self.cursor_of(group)
         if cursor is not None:
             if cursor.state == READY:
-                self.rings.add(group.t_queue)
+                self.ring(group.t_queue, group.unclaimed)
             return
         due = group.t_due_us
         if due is not None and due > self.now:
@@ -393,7 +398,7 @@ class Act:
             self.note_due(due, group.t_queue)
         else:
             state, pos, due = READY, self.back(), None
-            self.rings.add(group.t_queue)
+            self.ring(group.t_queue, group.unclaimed)
         self.run(
             CURSOR_INSERT,
             (
@@ -446,7 +451,7 @@ class Act:
             target.body_ended_us = 0
             target.touched = True
         self.run(TASK_REVIVE, (task.seq, READY, self.back()))
-        self.rings.add(task.queue)
+        self.ring(task.queue)
         return True
 
     def _rewait_body(self, group: Group) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from smallage.stores.base import Order, RevokeVerdict
 from smallage.stores.sqlite.ledger import GROUP_COLUMNS, RESULT_INSERT, TASK_COLUMNS, TASK_DELETE, Act
@@ -17,6 +18,7 @@ PARKED_ALL = f"{TASK_COLUMNS} {query('tasks_parked_all')}"
 PURGE_PLAIN = query("purge_plain")
 GROUPS_OF_QUEUE = f"{GROUP_COLUMNS} {query('groups_of_queue')}"
 QUEUE_PAUSE = query("queue_pause")
+MAX_BELLS: Final = 64
 
 
 def revoke(act: Act, ids: Sequence[str], terminate: bool) -> list[RevokeVerdict]:
@@ -118,7 +120,7 @@ def pause(act: Act, queue: str, paused: bool) -> None:
     """See `Store.pause` and `Store.resume`."""
     act.execute(QUEUE_PAUSE, (queue, int(paused)))
     if not paused:
-        act.rings.add(queue)
+        act.ring(queue, MAX_BELLS)
 
 
 def purge(act: Act, queue: str) -> int:

@@ -55,7 +55,8 @@ def verdicts(act: Act, messages: Sequence[Message]) -> tuple[list[PushVerdict], 
 def insert(act: Act, messages: Sequence[Message], found: Sequence[PushVerdict], digests: Sequence[bytes]) -> None:
     """Write those of the messages that were found ok, and place them in order."""
     now, back, run = act.now, act.book.back, act.run
-    envelope, due, expires = None, None, None
+    envelope, due, expires, queue = None, None, None, ""
+    strokes: dict[str, int] = {}
     for message, verdict, known in zip(messages, found, digests, strict=True):
         if verdict != "ok":
             continue
@@ -67,9 +68,10 @@ def insert(act: Act, messages: Sequence[Message], found: Sequence[PushVerdict], 
                 act.note_due(due, e.queue)
             else:
                 due = None
-                act.rings.add(e.queue)
+                queue = e.queue
         if due is None:
             back += 1
+            strokes[queue] = strokes.get(queue, 0) + 1
         run(
             TASK_INSERT,
             (
@@ -79,6 +81,8 @@ def insert(act: Act, messages: Sequence[Message], found: Sequence[PushVerdict], 
             ),
         )  # fmt: skip
     act.book.back = back
+    for queue, n in strokes.items():
+        act.ring(queue, n)
 
 
 def insert_body(act: Act, message: Message, group: str) -> None:

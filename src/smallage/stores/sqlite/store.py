@@ -234,7 +234,8 @@ class SqliteStore:
         if act.all_changed:
             speaker.shout()
         else:
-            speaker.say([*map(bell, act.rings), *map(box, act.boxes), *map(change, act.changed)])
+            speaker.say([*map(box, act.boxes), *map(change, act.changed)])
+        speaker.ring({bell(queue): strokes for queue, strokes in act.rings.items()})
 
     @contextmanager
     def _read(self) -> Iterator[Reader]:
@@ -266,9 +267,7 @@ class SqliteStore:
         idle = self._nothing_to_claim(session, request)
         if idle is not None:
             return idle
-        claimed = self._write(lambda act: claim.claim(act, session, request))
-        self._bells.claimed(session, request, len(claimed.claims))
-        return claimed
+        return self._write(lambda act: claim.claim(act, session, request))
 
     def _nothing_to_claim(self, session: str, request: ClaimRequest) -> Claimed | None:
         """The answer, without troubling the writers, if no queue has anything ready or due."""
@@ -289,10 +288,7 @@ class SqliteStore:
             return Settled((), self.claim(session, request) if request else Claimed(now_us=self._wall()))
         if request is not None:
             self._bells.quiet(session)
-        settled = self._write(lambda act: settle.settle(act, session, settlements, request))
-        if request is not None:
-            self._bells.claimed(session, request, len(settled.claimed.claims))
-        return settled
+        return self._write(lambda act: settle.settle(act, session, settlements, request))
 
     def progress(self, claim: Claim, note: bytes) -> SettleVerdict:
         return self._write(lambda act: settle.progress(act, claim, note))

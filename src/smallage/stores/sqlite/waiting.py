@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from smallage.stores.base import ClaimRequest, Order
+from smallage.stores.base import Order
 from smallage.stores.sqlite.ears import Ear, bell, change
 
 LOOK_S: Final = 1.0
@@ -50,8 +50,7 @@ class Bells:
             if listener.take_nudge() or listener.take_pending():
                 return True
             left = end - time.monotonic()
-            heard = listener.ear.hear(max(0.0, min(LOOK_S, left)))
-            if heard is None or heard:
+            if listener.ear.hear_bell(max(0.0, min(LOOK_S, left))):
                 return True
             if left <= LOOK_S:
                 return listener.take_nudge()
@@ -91,12 +90,6 @@ class Bells:
         if listener is not None:
             listener.pending = False
             listener.ear.drain()
-
-    def claimed(self, session: str, request: ClaimRequest, n: int) -> None:
-        """After a claim: one that got all it asked for may have left more."""
-        listener = self._listeners.get(session)
-        if listener is not None and n >= request.n:
-            listener.pending = True
 
     def drop(self, session: str) -> None:
         """The session is over."""
