@@ -37,13 +37,20 @@ def _fail(error: Exception, code: int) -> None:
 
 def open_app() -> Any:
     """The app that the command is about: -A, or what lies here; with only a store named, an app without tasks."""
-    found: dict[str, Any] = click.get_current_context().find_root().obj or {}
+    context = click.get_current_context()
+    found: dict[str, Any] = context.find_root().obj or {}
     if found.get("store"):
         os.environ["SMALLAGE_URL"] = found["store"]
+    app = _find(found.get("app"))
+    context.call_on_close(app.close)
+    return app
+
+
+def _find(where: str | None) -> Any:
     from smallage.worker.discover import AppNotFound, find_app
 
-    if found.get("app"):
-        return find_app(found["app"])
+    if where:
+        return find_app(where)
     try:
         return find_app()
     except AppNotFound:
