@@ -34,7 +34,7 @@ class Watch:
         said = self.said.get(timeout=30)
         if isinstance(said, Exception):
             raise said
-        return said
+        return set(said)
 
     def wake(self) -> None:
         self.said.put(set())
@@ -106,16 +106,24 @@ def test_closing_ends_the_thread_and_wakes_all(hub):
         assert watch.closed.wait(30)
 
 
-def test_a_coroutine_that_is_cancelled_leaves_nothing_behind(hub):
-    begun, go_on = threading.Event(), threading.Event()
-    add = hub.add
+def test_a_coroutine_that_is_cancelled_leaves_nothing_behind(monkeypatch):
+    hub = Hub(Store())  # type: ignore[arg-type]
+    begun, go_on, added, left = threading.Event(), threading.Event(), threading.Event(), threading.Event()
+    add, discard = hub.add, hub.discard
 
     def slow_add(name, notify):
         begun.set()
         assert go_on.wait(30)
         add(name, notify)
+        added.set()
 
-    hub.add = slow_add  # type: ignore[method-assign]
+    def seen_discard(name, notify):
+        discard(name, notify)
+        if added.is_set():
+            left.set()
+
+    monkeypatch.setattr(hub, "add", slow_add)
+    monkeypatch.setattr(hub, "discard", seen_discard)
 
     async def wait():
         async with AsyncWaiter(hub, "a"):
@@ -128,10 +136,11 @@ def test_a_coroutine_that_is_cancelled_leaves_nothing_behind(hub):
         with pytest.raises(asyncio.CancelledError):
             await task
         go_on.set()
-        while not hub._watch or watch_of(hub).names:
-            await asyncio.sleep(0)
+        assert await asyncio.to_thread(left.wait, 30)
 
-    asyncio.run(asyncio.wait_for(main(), 30))
+    asyncio.run(asyncio.wait_for(main(), 60))
+    assert watch_of(hub).names == set()
+    hub.close()
 
 
 def test_a_coroutine_is_told_in_its_own_loop(hub):
