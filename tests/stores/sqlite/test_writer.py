@@ -27,7 +27,9 @@ def writer(tmp_path: Path, commits: list[None]) -> Writer:
 
     def connect() -> apsw.Connection:
         connection = apsw.Connection(str(tmp_path / "w.db"))
-        connection.execute("pragma journal_mode = wal; create table if not exists t (a unique)").fetchall()
+        connection.execute(
+            "pragma synchronous = full; pragma journal_mode = wal; create table if not exists t (a unique)"
+        ).fetchall()
         connection.set_commit_hook(committed)
         return connection
 
@@ -175,3 +177,47 @@ def test_nobody_writes_during_a_pause(writer: Writer) -> None:
     writer.resume()
     thread.join(20)
     assert rows(writer) == [1, 2]
+
+
+def level(writer: Writer) -> int:
+    assert writer._connection is not None
+    return int(writer._connection.pragma("synchronous"))
+
+
+FULL, NORMAL = 2, 1
+
+
+def test_only_what_must_survive_a_power_cut_waits_for_the_disk(writer: Writer) -> None:
+    writer.run(insert(1))
+    assert level(writer) == FULL
+    writer.run(insert(2), durable=False)
+    assert level(writer) == NORMAL
+    writer.run(insert(3))
+    assert level(writer) == FULL
+
+
+def test_a_durable_act_never_joins_a_transaction_that_does_not_wait_for_the_disk(writer: Writer) -> None:
+    runs, goes_on = threading.Event(), threading.Event()
+    levels: list[int] = []
+
+    def lenient(connection: apsw.Connection) -> None:
+        runs.set()
+        assert goes_on.wait(20)
+
+    def strict(connection: apsw.Connection) -> None:
+        insert(1)(connection)
+        levels.append(int(connection.pragma("synchronous")))
+
+    threads = [threading.Thread(target=writer.run, args=(lenient,), kwargs={"durable": False})]
+    threads[0].start()
+    assert runs.wait(20)
+    for act, durable in ((insert(5), False), (strict, True), (insert(6), False)):
+        threads.append(threading.Thread(target=writer.run, args=(act,), kwargs={"durable": durable}))
+        threads[-1].start()
+        while len(writer._waiting) < len(threads) - 1:
+            pass
+    goes_on.set()
+    for thread in threads:
+        thread.join(20)
+    assert levels == [FULL]
+    assert rows(writer) == [1, 5, 6]

@@ -76,17 +76,14 @@ class _Taker:
                 return
 
     def _take_rows(self, head: list[Any], queue: str, n: int, claims: list[Claim]) -> None:
-        act, now, nonce, sid = self._act, self._act.now, self._nonce, self._sid
-        tok = max(act.book.tok, now - 1)
+        act, now, nonce, sid, book = self._act, self._act.now, self._nonce, self._sid, self._act.book
         for seq, plain, task_id, name, payload, priority, pushed_us, expires_us, keep_us in head:
             if len(claims) >= n or self._ended >= MAX_ENDED:
                 break
             if not plain or payload is None or (expires_us is not None and expires_us <= now):
-                act.book.tok = tok
                 self._take_special(seq, n, claims)
-                tok = max(act.book.tok, now - 1)
                 continue
-            tok += 1
+            book.tok = tok = max(book.tok + 1, now)
             act.run(TASK_RUN, (sid, nonce, tok, now, seq))
             claims.append(
                 Claim(
@@ -94,7 +91,6 @@ class _Taker:
                     priority=priority, pushed_us=pushed_us, claimed_us=now, expires_us=expires_us, keep_us=keep_us,
                 )
             )  # fmt: skip
-        act.book.tok = tok
 
     def _take_special(self, seq: int, n: int, claims: list[Claim]) -> None:
         """An entry that is a group's, or has a past, or may not start any more."""
@@ -155,7 +151,7 @@ class _Taker:
         act, now, nonce = self._act, self._act.now, self._nonce
         payload = act.row(TEMPLATE_PAYLOAD, group.num)[0]
         rows = _rows(act, group, places)
-        tok = max(act.book.tok, now - 1)
+        tok = max(act.book.tok + 1, now) - 1
         runs: list[tuple[Any, ...]] = []
         for place in places:
             tok += 1

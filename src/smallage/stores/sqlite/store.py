@@ -206,8 +206,8 @@ class SqliteStore:
         self._writer.resume()
 
     # -- acts and reads -----------------------------------------------------------------------------------------------
-    def _write(self, verb: Callable[[Act], T], growing: bool = False) -> T:
-        """Run a verb in a transaction; tell of it once it is on disk."""
+    def _write(self, verb: Callable[[Act], T], growing: bool = False, durable: bool = True) -> T:
+        """Run a verb in a transaction; tell of it once it is written."""
         self._check()
         if growing and not self._room:
             raise StoreFull(
@@ -222,7 +222,7 @@ class SqliteStore:
             act.finish()
             return result
 
-        result = self._writer.run(run, growing)
+        result = self._writer.run(run, growing, durable)
         if act is not None:
             self._tell(act)
         return result
@@ -267,7 +267,7 @@ class SqliteStore:
         idle = self._nothing_to_claim(session, request)
         if idle is not None:
             return idle
-        return self._write(lambda act: claim.claim(act, session, request))
+        return self._write(lambda act: claim.claim(act, session, request), durable=False)
 
     def _nothing_to_claim(self, session: str, request: ClaimRequest) -> Claimed | None:
         """The answer, without troubling the writers, if no queue has anything ready or due."""
@@ -291,7 +291,7 @@ class SqliteStore:
         return self._write(lambda act: settle.settle(act, session, settlements, request))
 
     def progress(self, claim: Claim, note: bytes) -> SettleVerdict:
-        return self._write(lambda act: settle.progress(act, claim, note))
+        return self._write(lambda act: settle.progress(act, claim, note), durable=False)
 
     def listen(self, session: str, queues: Sequence[str], timeout: float) -> bool:
         self._check()
@@ -313,10 +313,10 @@ class SqliteStore:
         liveness.sweep(folder)
         liveness.hold(folder, session)
         self._announced.add(session)
-        self._write(lambda act: sessions.announce(act, session, info), growing=True)
+        self._write(lambda act: sessions.announce(act, session, info), growing=True, durable=False)
 
     def tick(self, sessions_: Sequence[str], dead: Sequence[str] = ()) -> Ticked:
-        ticked = self._write(lambda act: sessions.tick(act, sessions_, dead))
+        ticked = self._write(lambda act: sessions.tick(act, sessions_, dead), durable=False)
         for session in dead:
             liveness.remove(place.runtime_of(self.path), session)
         if self._writer.wal_pages >= CHECKPOINT_PAGES:
@@ -330,7 +330,7 @@ class SqliteStore:
             connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
     def leave(self, session: str) -> list[str]:
-        left = self._write(lambda act: sessions.leave(act, session))
+        left = self._write(lambda act: sessions.leave(act, session), durable=False)
         self._bells.drop(session)
         self._announced.discard(session)
         liveness.release(place.runtime_of(self.path), session)
@@ -362,7 +362,7 @@ class SqliteStore:
         with self._read() as reader:
             if reader.execute(INBOX_PEEK, (name,)).fetchone() is None:
                 return []
-        return self._write(lambda act: sessions.take_orders(act, name))
+        return self._write(lambda act: sessions.take_orders(act, name), durable=False)
 
     # -- readers ----------------------------------------------------------------------------------------------------
     def state(self, ids: Sequence[str]) -> list[TaskView | None]:

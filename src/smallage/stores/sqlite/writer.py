@@ -4,6 +4,9 @@ There is no writer thread. A caller that finds nobody writing becomes the leader
 callers that have queued up meanwhile, commits once, and wakes them; then the first of the callers that came later
 leads. A lone caller pays for no hand-off. Each act has a savepoint when there are several, so that one that fails
 leaves no trace and harms nobody.
+
+Acts that nobody needs to find again after a power cut (claims, leases: their holders are gone then too) do not wait for
+the disk; they are written before whatever is committed later, and survive the death of any process.
 """
 
 from __future__ import annotations
@@ -25,11 +28,12 @@ MAX_ACTS = 64
 
 
 class _Job(Generic[T]):
-    __slots__ = ("act", "error", "gate", "growing", "over", "result")
+    __slots__ = ("act", "durable", "error", "gate", "growing", "over", "result")
 
-    def __init__(self, act: Callable[[apsw.Connection], T], growing: bool) -> None:
+    def __init__(self, act: Callable[[apsw.Connection], T], growing: bool, durable: bool) -> None:
         self.act = act
         self.growing = growing
+        self.durable = durable
         self.gate: threading.Lock | None = None
         self.over = False
         self.result: T | None = None
@@ -54,14 +58,16 @@ class Writer:
         self._mutex = threading.Lock()
         self._busy = False
         self._waiting: deque[_Job[Any]] = deque()
+        self._durable = True
         self.wal_pages = 0
 
-    def run(self, act: Callable[[apsw.Connection], T], growing: bool = False) -> T:
-        """Run `act(connection)` in a write transaction; its result once that is on disk. Raises what it raises, or
-        StoreFull, StoreUnavailable or StoreRefused; then nothing of it was written."""
+    def run(self, act: Callable[[apsw.Connection], T], growing: bool = False, durable: bool = True) -> T:
+        """Run `act(connection)` in a write transaction; its result once that is on disk, or with `durable=False` once
+        other processes see it. Raises what it raises, or StoreFull, StoreUnavailable or StoreRefused; then nothing of
+        it was written."""
         if self._pid != os.getpid():
             self.forget()
-        job = _Job(act, growing)
+        job = _Job(act, growing, durable)
         with self._mutex:
             leads = not self._busy
             if leads:
@@ -135,11 +141,17 @@ class Writer:
         connection = self._connection
         if connection is None:
             connection = self._connection = self._connect()
+            self._durable = True
             connection.set_wal_hook(self._after_commit)
+        with self._mutex:
+            durable = jobs[0].durable or any(job.durable for job in self._waiting)
+        if durable != self._durable:
+            connection.execute("pragma synchronous = full" if durable else "pragma synchronous = normal")
+            self._durable = durable
         connection.execute("begin immediate")
         try:
             with self._mutex:
-                while self._waiting and len(jobs) < MAX_ACTS and self._waiting[0].act is not _nothing:
+                while self._waiting and len(jobs) < MAX_ACTS and self._fits(self._waiting[0], durable):
                     jobs.append(self._waiting.popleft())
             if len(jobs) == 1:
                 jobs[0].result = jobs[0].act(connection)
@@ -151,6 +163,10 @@ class Writer:
             if connection.in_transaction:
                 connection.execute("rollback")
             raise
+
+    @staticmethod
+    def _fits(job: _Job[Any], durable: bool) -> bool:
+        return job.act is not _nothing and (durable or not job.durable)
 
     def _run_one(self, connection: apsw.Connection, job: _Job[Any]) -> None:
         connection.execute("savepoint act")
@@ -173,7 +189,7 @@ class Writer:
     def pause(self, patience: float) -> bool:
         """Before a fork: become the leader, so that nobody writes, and close the connection. False if a transaction
         went on for longer than `patience` seconds."""
-        job: _Job[None] = _Job(_nothing, False)
+        job: _Job[None] = _Job(_nothing, False, True)
         job.gate = threading.Lock()
         job.gate.acquire()
         with self._mutex:
