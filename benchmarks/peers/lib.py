@@ -343,7 +343,8 @@ class Session:
         self.journal.touch()
         self.log.write_bytes(b"")
         self.env = {
-            **os.environ,
+            # Compiled modules are kept, as wherever programs are installed; some build machines forbid it.
+            **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
             "BENCH_IN_VENV": "1",
             "BENCH_JOURNAL": str(self.journal),
             "PYTHONPATH": str(HERE),
