@@ -42,7 +42,7 @@ from smallage.core.message import (
     member_id,
     settlement,
 )
-from smallage.core.states import OPEN, TERMINAL
+from smallage.core.states import OPEN, TERMINAL, State
 from smallage.stores import base
 from smallage.stores.base import (
     TOMBSTONE_US,
@@ -53,6 +53,7 @@ from smallage.stores.base import (
     Store,
     TaskView,
     Ticked,
+    Watch,
 )
 from smallage.testing import FakeClock
 from tests.contract.kit import SECOND, task, uid
@@ -65,6 +66,7 @@ ROWS = 6
 UNLIKE = uid(150)
 UNLIKE_MEMBERS = tuple(uid(200 + n) for n in range(4))
 BODIES = 300
+STATES: tuple[State, ...] = ("scheduled", "ready", "running", "parked", "waiting", "done", "dead", "cancelled")
 MAY_REVIVE = frozenset({"requeue", "group_retry", "forget"})
 """Steps after which an ended task may be open again or gone; else only time takes it away."""
 
@@ -101,6 +103,10 @@ ACTS = {
 """What a step may be, and how often."""
 
 
+def is_ended(view: TaskView | None) -> bool:
+    return view is not None and view.state in TERMINAL
+
+
 class Walk(RuleBasedStateMachine):
     """The rules. Steps that touch the stores go through `both`."""
 
@@ -132,8 +138,12 @@ class Walk(RuleBasedStateMachine):
         self.verb = ""
         self.aged = False
         self.paused: set[str] = set()
+        self.watches: list[Watch] = []
+        self.counted: dict[str, Any] = {}
 
     def teardown(self) -> None:
+        for watch in self.watches:
+            watch.close()
         for store in self.stores:
             store.close()
 
@@ -172,6 +182,8 @@ class Walk(RuleBasedStateMachine):
     def setup(self) -> None:
         for store in self.stores:
             store.setup()
+            self.watches.append(store.watch())
+            self.watches[-1].add([*self.ids(), *GROUPS, UNLIKE])
         for session in SESSIONS:
             self.both("announce", session, SessionInfo(names=("add",)))
 
@@ -246,6 +258,8 @@ class Walk(RuleBasedStateMachine):
             number = next(self.count)
             self.bodies[group] = task(BODIES + number, b"body", queue="a", priority=0, delay_us=(number % 3) * SECOND)
             self.body_ids.append(self.bodies[group].id)
+            for watch in self.watches:
+                watch.add(self.body_ids[-1:])
         return self.bodies[group]
 
     # -- work -------------------------------------------------------------------------------------------------------
@@ -498,10 +512,43 @@ class Walk(RuleBasedStateMachine):
         pick = self.ids()[next(self.count) % len(self.ids())]
         payloads = [store.payload(pick) for store in self.stores]
         assert payloads.count(payloads[0]) == len(payloads), f"payload of {pick}: {payloads}"
+        self.check_found()
+        self.check_told(seen[0])
         self.check_tasks(seen[0])
         self.check_groups(seen[0])
         self.break_ties()
         self.aged = False
+
+    def check_found(self) -> None:
+        """A state's tasks, in pages of three, are the same everywhere."""
+        state = STATES[next(self.count) % len(STATES)]
+        found = []
+        for store in self.stores:
+            views: list[TaskView] = []
+            while page := store.find(state, 3, views[-1].id if views else None):
+                views += page
+            found.append({view.id: view for view in views})
+            assert len(found[-1]) == len(views), f"find repeats itself: {views}"
+        for other in found[1:]:
+            agree(found[0], other, f"find of {state}")
+
+    def check_told(self, seen: dict[str, Any]) -> None:
+        """Watchers hear of every end and of every change of a group's counters."""
+        ended = {i for i in self.ids() if is_ended(seen[i]) and not is_ended(self.before.get(i))}
+        for group in (*GROUPS, UNLIKE):
+            view = seen[f"group {group}"]
+            counters = view and (view.done, view.failed, view.cancelled)
+            if view is not None and counters != self.counted.get(group) and view.ended:
+                ended.add(group)
+            self.counted[group] = counters
+        if self.aged:
+            return  # a clock set back shows old ends again, of which nobody is told
+        for store, watch in zip(self.stores, self.watches, strict=True):
+            silent = set(ended)
+            while silent:
+                told = watch.wait(5.0)
+                assert told, f"{store.url}: watchers of {silent} were not told after {self.verb}"
+                silent -= told
 
     def check_tasks(self, seen: dict[str, Any]) -> None:
         """The edges of a task's life (I15, I16, I19)."""
