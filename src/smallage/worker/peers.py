@@ -44,6 +44,10 @@ class Peers:
         for pid in pids - set(self._pidfds):
             self._follow(pid)
 
+    def unwatched(self) -> bool:
+        """Whether there are sessions whose end no descriptor will tell of, so that the store has to be asked."""
+        return any(host.pid not in self._pidfds for host in self._sessions.values())
+
     def dead(self) -> list[str]:
         """Sessions whose supervisor is provably dead."""
         return [session for session, host in self._sessions.items() if proven_dead(host, self._here)]

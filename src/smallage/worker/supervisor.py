@@ -20,6 +20,7 @@ import msgspec
 
 from smallage.core.errors import StoreError
 from smallage.core.message import Released, Settlement
+from smallage.stores.base import Order
 from smallage.worker import children
 from smallage.worker.banner import banner
 from smallage.worker.board import Farewell
@@ -33,7 +34,7 @@ from smallage.worker.peers import Peers
 from smallage.worker.plan import Plan
 
 if TYPE_CHECKING:
-    from smallage.stores.base import Mailbox, Order, Store
+    from smallage.stores.base import Mailbox, SessionView, Store
 
 logger = logging.getLogger("smallage.worker")
 
@@ -52,6 +53,8 @@ STOP_MARGIN = 3.0
 SETTLED_DOWN = 10.0
 """A child that lived for so many seconds is replaced at once when it dies; others wait longer each time."""
 LONGEST_WAIT = 10.0
+GREETING = "peer"
+"""Kind of the order by which a new worker makes itself known to the others."""
 
 
 class Supervisor:
@@ -71,6 +74,8 @@ class Supervisor:
         self._mailbox_fd = -1
         """What the poll knows it by; a mailbox that broke has none any more."""
         self._mailbox_again = 0.0
+        self._mail = False
+        self._greeted = False
         self._estates: list[Estate] = []
         self._restarts: list[tuple[float, int, int]] = []
         """(when, number, failures in a row)"""
@@ -124,6 +129,7 @@ class Supervisor:
             self._act_on_signals()
         if self._peers.ended(fds):
             self._next_tick = 0.0
+        self._mail = self._mail or self._mailbox_fd in fds
         for child in list(self._children):
             if child.line.fileno() in fds:
                 self._hear(child)
@@ -321,13 +327,16 @@ class Supervisor:
         lease = self.plan.lease_us / 1e6
         own = [child.session for child in self._children if child.announced]
         try:
-            self._peers.see(self._store.workers(), set(own))
+            views = self._store.workers()
+            self._peers.see(views, set(own))
             ticked = self._store.tick(own, self._peers.dead())
+            self._greet(views)
         except StoreError as error:
             self._say_away(error)
             self._next_tick = monotonic() + random.uniform(0.1, 1.0)
             return
         self._say_back()
+        self._mail = True  # should a notice have been lost
         for child in self._children:
             if child.session in ticked.unknown:
                 self._lost(child)
@@ -340,6 +349,14 @@ class Supervisor:
             if moment is not None:
                 waits.append(max(0.005, (moment - ticked.now_us) / 1e6 + 0.001))
         self._next_tick = monotonic() + min(waits)
+
+    def _greet(self, views: list[SessionView]) -> None:
+        """Once: have the other workers look at who is there, so that they watch over us from now on."""
+        if not self._greeted and any(child.announced for child in self._children):
+            self._greeted = True
+            assert self._store is not None
+            for session in {v.info.inbox: v.session for v in views if v.info.inbox not in ("", self.inbox)}.values():
+                self._store.control(Order(session, GREETING))
 
     def _fence(self, child: ChildProcess, renewed: float) -> None:
         """Renewed at `renewed`: nothing may be started when the lease may be over."""
@@ -393,6 +410,10 @@ class Supervisor:
                 self._mailbox = self._store.mailbox(self.inbox)
                 self._mailbox_fd = self._mailbox.fileno()
                 self._poll.register(self._mailbox_fd, select.POLLIN)
+                self._mail = True
+            if not self._mail:
+                return
+            self._mail = False
             orders = self._mailbox.take()
         except StoreError as error:
             self._say_away(error)
@@ -417,6 +438,8 @@ class Supervisor:
                     child.cancels.append((order.tok, monotonic() + CANCEL_PATIENCE))
         elif order.kind == "shutdown":
             self._stop(1)
+        elif order.kind == GREETING:
+            self._next_tick = 0.0
         else:
             logger.warning("The order '%s' is not known to this version", order.kind)
 
@@ -433,7 +456,8 @@ class Supervisor:
         for child in self._children:
             child.line.flush()
             self._look_at(child, now)
-        self._probe_peers()
+        if self._peers.unwatched():
+            self._probe_peers()
 
     def _look_at(self, child: ChildProcess, now: float) -> None:
         single = child.start.pool in ("processes", "solo")
