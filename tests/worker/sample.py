@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from smallage import signals
 from smallage.app import Smallage
 from smallage.core.errors import SoftTimeLimitExceeded
 
@@ -36,6 +37,27 @@ async def await_at(gate: str) -> None:
 if "SAMPLE_MOMENTS" in os.environ:
     say("imported", os.getpid())
 
+if pool := os.environ.get("SAMPLE_POOL"):
+    app.conf.update(worker_pool=pool, worker_concurrency=600)
+
+
+def _tell_of(signal: signals.Signal) -> None:
+    def tell(**_: Any) -> None:
+        if "SAMPLE_MOMENTS" in os.environ:
+            say("signal", signal.name)
+
+    signal.connect(tell, weak=False)
+
+
+for _one in (
+    signals.worker_init,
+    signals.worker_process_init,
+    signals.worker_ready,
+    signals.worker_process_shutdown,
+    signals.worker_shutdown,
+):
+    _tell_of(_one)
+
 _kept: list[bytearray] = []
 
 
@@ -60,6 +82,13 @@ def hold(self: Any, gate: str) -> str:
     say("started", self.request.id, os.getpid())
     wait_at(gate)
     say("ended", self.request.id, os.getpid())
+    return "held"
+
+
+@app.task(name="hold_once", bind=True, acks_late=False)
+def hold_once(self: Any, gate: str) -> str:
+    say("started", self.request.id, os.getpid())
+    wait_at(gate)
     return "held"
 
 

@@ -174,3 +174,43 @@ def test_work_goes_on_after_the_server_was_killed_and_started_again(
     server.start()
     assert result.get(timeout=PATIENCE) == "held"
     assert sample.add.delay(1, 1).get(timeout=PATIENCE) == 2
+
+
+# -- settings -----------------------------------------------------------------------------------------------------
+def test_limits_of_the_command_line_are_for_tasks_without_their_own(start: Start, gate: Path) -> None:
+    start("-P", "threads", "-c", "1", "--time-limit", "0.3")
+    with pytest.raises(TimeLimitExceeded):
+        sample.hold.delay(str(gate)).get(timeout=PATIENCE)
+    assert sample.soft.delay().get(timeout=PATIENCE) == "cleaned up"
+
+
+@pytest.mark.parametrize("pool", ["gevent", "asyncio", "threads"])
+def test_the_app_s_settings_choose_pool_and_size(
+    pool: str, start: Start, app: Smallage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAMPLE_POOL", pool)
+    start()
+    assert sample.add.delay(1, 1).get(timeout=PATIENCE) == 2
+    (worker,) = app.store.workers()
+    assert (worker.info.pool, worker.info.concurrency) == (pool, 600)
+
+
+def test_a_task_that_may_start_once_is_not_run_again_after_a_crash(
+    start: Start, app: Smallage, moments: Moments, gate: Path
+) -> None:
+    start("-P", "threads", "-c", "1")
+    result = sample.hold_once.delay(str(gate))
+    (_, pid) = moments.next("started")
+    os.kill(int(pid), signal.SIGKILL)
+    assert sample.add.delay(1, 1).get(timeout=PATIENCE) == 2
+    until(result.ready)
+    gate.touch()
+    assert view(app, result.id).state in ("done", "dead")
+
+
+def test_signals_of_a_worker_s_life(start: Start, moments: Moments) -> None:
+    worker = start("-P", "threads", "-c", "1")
+    assert [moments.next("signal")[0] for _ in range(3)] == ["worker_init", "worker_process_init", "worker_ready"]
+    worker.signal(signal.SIGTERM)
+    assert [moments.next("signal")[0] for _ in range(2)] == ["worker_process_shutdown", "worker_shutdown"]
+    assert worker.wait() == 0

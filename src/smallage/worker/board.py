@@ -6,9 +6,11 @@ the token of the claim; a killed child's tokens stay readable. Words of eight by
     0  child       its clock when its engine last came round, seconds of the monotonic clock (double)
     1  supervisor  from when on nothing may be started, because the lease may be over (double; infinity: no fence)
     2  child       why it leaves, 0 while it works (see `Farewell`)
-    3… child       for each slot: the token of the claim whose body runs, or 0
+    3  child       outcomes that the store has accepted from it
+    4… child       for each slot: the token of the claim whose body runs, or 0
     …  child       for each slot: when its hard time limit is over (double), or 0
     …  child       for each slot: that limit in seconds (double)
+    …  child       tokens of the claims whose body has started and may not start again, until they are settled; or 0
 """
 
 from __future__ import annotations
@@ -17,9 +19,13 @@ import math
 import mmap
 import os
 import tempfile
+import threading
+from collections.abc import Collection
 from enum import IntEnum
 
-_HEADER = 3
+_HEADER = 4
+_ONCE = 512
+"""Claims that a child can have started and not yet settled, among those that may be started once only."""
 
 
 class Farewell(IntEnum):
@@ -53,6 +59,10 @@ class Board:
         """Written at the index of the slot by the child's pools, and by nobody else."""
         self.hard = floats[_HEADER + slots : _HEADER + 2 * slots]
         self.limit = floats[_HEADER + 2 * slots : _HEADER + 3 * slots]
+        self._once = words[_HEADER + 3 * slots : _HEADER + 3 * slots + _ONCE]
+        self._once_lock = threading.Lock()
+        self.holds_once = False
+        """In the child: whether any claim is marked by `mark_once`."""
         if memory is None:
             self.fence = math.inf
 
@@ -80,14 +90,44 @@ class Board:
     def farewell(self, why: Farewell) -> None:
         self._head[2] = why
 
+    @property
+    def settled(self) -> int:
+        return self._head[3]
+
+    @settled.setter
+    def settled(self, count: int) -> None:
+        self._head[3] = count
+
     def running(self) -> dict[int, int]:
         """{token: slot} of the bodies that had started and not ended."""
         return {tok: slot for slot, tok in enumerate(self.toks) if tok}
 
+    def mark_once(self, tok: int) -> bool:
+        """The body of this token starts now and may not be started again by anybody; False if there is no room."""
+        with self._once_lock:
+            for place, word in enumerate(self._once):
+                if not word:
+                    self._once[place] = tok
+                    self.holds_once = True
+                    return True
+        return False
+
+    def forget_once(self, toks: Collection[int]) -> None:
+        """The claims of these tokens are settled."""
+        with self._once_lock:
+            for place, word in enumerate(self._once):
+                if word in toks:
+                    self._once[place] = 0
+            self.holds_once = any(self._once)
+
+    def once(self) -> frozenset[int]:
+        """Tokens of claims that are not settled and may not be started again."""
+        return frozenset(tok for tok in self._once if tok)
+
 
 def size_of(slots: int) -> int:
     """Bytes of a board with so many slots."""
-    return (_HEADER + 3 * slots) * 8
+    return (_HEADER + 3 * slots + _ONCE) * 8
 
 
 def shared_by_file(slots: int) -> Board:

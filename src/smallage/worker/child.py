@@ -55,6 +55,8 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     host: Host
     slots: int
     """Size of the board."""
+    first: bool = False
+    """The worker's first child: it alone repeats what the store warns of at its opening."""
     pool: PoolName | None = None
     """The pool that this process was started for; None: the app decides, and a pool that must be spawned is answered
     with a `hello` alone."""
@@ -129,7 +131,10 @@ def _flush() -> None:
 def open_store(app: Any, plan: Plan, start: Start, line: Line, board: Board, hello: Word) -> Child | None:
     """The child with its store open and its session announced, or None after having said why not."""
     try:
+        if not start.first:
+            logging.getLogger("smallage.stores").setLevel(logging.ERROR)
         _ = app.store  # opened and set up, so that the supervisor finds it ready
+        logging.getLogger("smallage.stores").setLevel(logging.NOTSET)
         line.say(hello)
         child = Child(app, plan, start, line, board)
         child.store.announce(start.session, child.info())
@@ -154,7 +159,7 @@ class Child:
         self.log = TaskLog()
         self.desk = Desk()
         self.limits = Limits(board, self._stuck)
-        self.context = Context(plan.node, self.store, lambda: self.engine.session)
+        self.context = Context(plan.node, board)
         self.body = Body(app, self.context, self.log)
         slots = [Slot(index) for index in range(plan.slots)]
         self.pool: Pool = make_pool(plan.pool, slots, self.desk, board, self.body, self.limits)
@@ -192,12 +197,16 @@ class Child:
         """Work until told to stop. The engine's thread ends the process, for the main thread may be held by a body."""
         from smallage import signals
 
+        if self.start.number == 0:
+            signals.worker_init.send(sender=self.plan.node)
         signals.worker_process_init.send(sender=None)
         self.board.seen = monotonic()
         self.pool.start()
         threading.Thread(target=self._listen, name="smallage-line", daemon=True).start()
         threading.Thread(target=self._engine, name="smallage-engine", daemon=True).start()
         self.line.say(Word("announced", session=self.start.session))
+        if self.start.number == 0:
+            signals.worker_ready.send(sender=self.plan.node)
         self.pool.run()
         threading.Event().wait()  # the engine ends us
 
@@ -217,6 +226,8 @@ class Child:
         from smallage import signals
 
         signals.worker_process_shutdown.send(sender=None, pid=os.getpid(), exitcode=0)
+        if self.start.number == 0 and self.engine.farewell not in (Farewell.RECYCLED, Farewell.NONE):
+            signals.worker_shutdown.send(sender=self.plan.node)
         self.store.close()
 
     def _recycling(self) -> None:

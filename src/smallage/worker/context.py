@@ -5,31 +5,27 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
-
-from smallage.core.message import Done, settlement
 
 if TYPE_CHECKING:
     from smallage.core.message import Claim
-    from smallage.stores.base import Store
+    from smallage.worker.board import Board
 
 
 class Context:
     """One per child."""
 
-    def __init__(self, hostname: str, store: Store, session: Callable[[], str]) -> None:
+    def __init__(self, hostname: str, board: Board) -> None:
         self.hostname = hostname
         self.pid = os.getpid()
         self.rng = random.Random(os.urandom(16))
-        self._store, self._session = store, session
+        self._board = board
 
     def now(self) -> float:
         """Seconds since the epoch, for values shown to users; the store's clock decides everything else."""
         return time.time()
 
-    def settle_early(self, claim: Claim) -> bool:
-        """Settle a claim as done before its body runs, so that it is started at most once; False if it is no longer
-        ours. Raises StoreError."""
-        verdicts = self._store.settle(self._session(), [settlement(claim, Done())]).verdicts
-        return verdicts[0] != "stale"
+    def start_once(self, claim: Claim) -> bool:
+        """The body of this claim starts now and may not be started again: nobody may hand it back. False if it cannot
+        start now."""
+        return self._board.mark_once(claim.tok)

@@ -29,21 +29,24 @@ class Estate(msgspec.Struct, frozen=True):
     """Tokens of the bodies that ran."""
     overdue: dict[int, float]
     """{token: limit in seconds, as far as it is known} of those whose hard limit was over."""
+    once: frozenset[int]
+    """Started bodies that may not be started again, whether they have ended or not."""
     cause: str
     spared: bool
-    """The child was ended by us: started bodies are not charged, but for the overdue."""
+    """The child was ended by us: started bodies are not charged, but for the overdue and those of `once`."""
 
     def settle(self, store: Store) -> int:
         """Settle all that the session holds and leave it; returns how many started bodies went back unfinished."""
         held = store.held(self.session)
         store.settle(self.session, [Settlement(h.id, h.gen, h.tok, h.nonce, self._outcome(h)) for h in held])
         store.leave(self.session)
-        return sum(h.tok in self.started and self.spared and h.tok not in self.overdue for h in held)
+        charged = self.once.union(self.overdue)
+        return sum(h.tok in self.started and self.spared and h.tok not in charged for h in held)
 
     def _outcome(self, held: Held) -> Outcome:
         if held.tok in self.overdue:
             return Failed(encode_error(TimeLimitExceeded(round(self.overdue[held.tok], 3))))
-        if held.tok not in self.started or self.spared:
+        if held.tok not in self.once and (self.spared or held.tok not in self.started):
             return Released()
         return Crashed(encode_error(WorkerLostError(f"The process that ran this task died: {self.cause}.")))
 
@@ -61,6 +64,7 @@ def estate_of(child: ChildProcess, cause: str) -> Estate:
         session=child.session,
         started=frozenset(running),
         overdue=overdue,
+        once=board.once(),
         cause=cause,
         spared=bool(child.killed or board.farewell),
     )

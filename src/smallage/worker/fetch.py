@@ -15,7 +15,9 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from smallage.core.message import Claim, Outcome, Released, Settlement
+from smallage.core.codec import encode_error
+from smallage.core.errors import WorkerLostError
+from smallage.core.message import Claim, Crashed, Outcome, Released, Settlement
 from smallage.core.moments import mark
 from smallage.stores.base import MAX_CLAIM, Claimed, ClaimRequest
 from smallage.worker import pace
@@ -206,6 +208,9 @@ class Engine:
             mark("settling", len(ended))
             answer = settle(self._patience, self._store, self.session, ended, request)
             claimed = answer.claimed
+            if self._board.holds_once:
+                self._board.forget_once({one.tok for one in ended})
+            self._board.settled += len(ended)
             if "stale" in answer.verdicts:
                 self._log.stale(ended, answer.verdicts)
         else:
@@ -309,6 +314,7 @@ class Engine:
         return bool(self._why) and self._in_hand == 0 and not self._desk.ended
 
     def _out_of_time(self) -> bool:
+        self._board.seen = monotonic()  # asked between two tries: waiting for a store that is away is no frost
         return self._stop_at is not None and monotonic() >= self._stop_at + 2.0
 
     def _hand_back(self, ended: list[Settlement]) -> None:
@@ -322,9 +328,13 @@ class Engine:
                 self.farewell = Farewell.FORCED
                 logger.warning("Handing back %d running task(s) unfinished", len(running))
             back.extend(running)
+        once = self._board.once()
         for claim in back:
             self._in_hand -= 1
-            ended.append(Settlement(claim.id, claim.gen, claim.tok, claim.nonce, Released()))
+            outcome: Outcome = Released()
+            if claim.tok in once:
+                outcome = Crashed(encode_error(WorkerLostError("The worker stopped before the body had ended.")))
+            ended.append(Settlement(claim.id, claim.gen, claim.tok, claim.nonce, outcome))
 
     def _take_away_running(self) -> list[Claim]:
         taken = []
@@ -338,6 +348,8 @@ class Engine:
         self._pool.close()
         if self.farewell == Farewell.NONE:
             self.farewell = self._why
+        if self._board.holds_once:  # not settled: leaving would have them started again
+            return
         try:
             self._store.leave(self.session)
         except Exception as error:  # the supervisor, or at the latest the lease, hands back what is left

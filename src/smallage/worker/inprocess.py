@@ -69,7 +69,7 @@ class InProcessWorker:
         self.desk = Desk()
         log = TaskLog()
         self.limits = Limits(self.board, self._stuck)
-        self.body = Body(app, Context(self._node, self.store, lambda: self.session), log)
+        self.body = Body(app, Context(self._node, self.board), log)
         self.pool = make_pool(name, slots, self.desk, self.board, self.body, self.limits)
         self.limits.pool = self.pool
         self.engine = Engine(

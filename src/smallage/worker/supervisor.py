@@ -50,9 +50,10 @@ CANCEL_PATIENCE = 2.0
 """Seconds that the only body of a child has to stop when it is terminated, before its process is killed."""
 STOP_MARGIN = 3.0
 """Seconds beyond the shutdown timeout after which children are killed."""
-SETTLED_DOWN = 10.0
-"""A child that lived for so many seconds is replaced at once when it dies; others wait longer each time."""
-LONGEST_WAIT = 10.0
+SHORTEST_LIFE = 0.1
+"""Seconds between the starts of two children of one number, at least."""
+LONGEST_WAIT = 5.0
+"""Longest wait before a child whose predecessors died without having settled anything."""
 GREETING = "peer"
 """Kind of the order by which a new worker makes itself known to the others."""
 
@@ -198,6 +199,7 @@ class Supervisor:
             host=self.host,
             slots=plan.slots if plan is not None else max(SCOUT_SLOTS, 2 * (self.options.concurrency or 0)),
             pool=pool,
+            first=plan is None,
         )
         child = children.launch(start, spawned)
         self._children.append(child)
@@ -243,7 +245,6 @@ class Supervisor:
     def _announced(self, child: ChildProcess, session: str) -> None:
         child.session, child.announced = session, True
         self._fence(child, monotonic())
-        self._failures[child.number] = 0 if self._failures.get(child.number, 0) < 2 else self._failures[child.number]
         if self._stopping:
             child.line.say_later(Word("drain", seconds=max(0.0, self._kill_at - monotonic() - STOP_MARGIN)))
         self._next_tick = 0.0
@@ -280,8 +281,7 @@ class Supervisor:
         if farewell == Farewell.NONE and not child.killed:
             logger.error("Child %d (process %d) died: %s", child.number + 1, child.pid, how)
         if not child.replaced:
-            calm = farewell != Farewell.NONE or monotonic() - child.born > SETTLED_DOWN
-            self._again(child.number, 0.0 if calm else self._back_off(child.number))
+            self._again(child.number, self._wait_before(child))
 
     def _refused(self, child: ChildProcess) -> None:
         word = child.refusal or Word("refused", code=1, text="The child gave no reason.")
@@ -297,8 +297,15 @@ class Supervisor:
             self.code = word.code or 1
             self._stop(1, quietly=True)
 
+    def _wait_before(self, child: ChildProcess) -> float:
+        """Seconds before the successor of a child starts: none if the child was of use, else more each time."""
+        if child.board.farewell != Farewell.NONE or child.board.settled:
+            self._failures[child.number] = 0
+            return max(0.0, child.born + SHORTEST_LIFE - monotonic())
+        return self._back_off(child.number)
+
     def _back_off(self, number: int) -> float:
-        """Seconds before a child that died young is replaced: none at first, then up to ten with jitter."""
+        """Seconds before a child whose predecessors died without having done anything: none at first, then more."""
         failures = self._failures[number] = self._failures.get(number, 0) + 1
         if failures <= 3:
             return 0.0
@@ -481,9 +488,9 @@ class Supervisor:
             return
         child.frozen = True
         child.board.fence = 0.0
-        running = child.board.running()
+        kept = child.board.once().union(child.board.running())
         try:
-            waiting = [held for held in self._store.held(child.session) if held.tok not in running]
+            waiting = [held for held in self._store.held(child.session) if held.tok not in kept]
             self._store.settle(
                 child.session, [Settlement(held.id, held.gen, held.tok, held.nonce, Released()) for held in waiting]
             )
