@@ -114,6 +114,20 @@ def test_an_outage_delays_and_loses_nothing(app: Smallage, store: FaultyStore, g
         assert fault.hits == 4
 
 
+def test_waiting_for_a_store_that_is_away_is_no_frost(app: Smallage, store: FaultyStore, gate: Gate) -> None:
+    """Else the supervisor hands back, after a lease, what has ended and waits to be settled: it would run again."""
+    with start_worker(app) as worker:
+        result = send(app, "wait")
+        assert gate.started.acquire(timeout=PATIENCE)
+        fault = store.fail("settle", times=6)
+        gate.open.set()
+        until(lambda: fault.hits >= 2)
+        worker.board.seen = 0.0
+        until(lambda: fault.hits >= 4)
+        assert worker.board.seen > 0.0
+        assert result.get(timeout=PATIENCE) == "through"
+
+
 @pytest.mark.parametrize("verb", ["settle", "claim"])
 def test_a_lost_reply_doubles_nothing(app: Smallage, store: FaultyStore, verb: str) -> None:
     runs: list[int] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,30 +38,3 @@ def test_a_worker_goes_on_after_the_death_of_its_server(
     with pytest.raises(TaskRevokedError):
         held.get(timeout=PATIENCE)
     assert worker.process.poll() is None
-
-
-def test_what_ended_while_the_server_was_away_longer_than_a_lease_does_not_run_again(
-    start: Callable[..., Worker],
-    start_redis: Callable[..., Any],
-    moments: Moments,
-    gate: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    server = start_redis(appendonly="yes", appendfsync="always")
-    monkeypatch.setenv("SMALLAGE_URL", server.url)
-    sample.app.close()
-    lease = 3.0
-    start("-P", "threads", "-c", "2", "--lease", str(lease))
-    held = sample.hold.delay(str(gate))
-    moments.next("started")
-
-    server.kill()
-    gate.touch()
-    moments.next("ended")
-    time.sleep(lease + 2)  # the outage itself: longer than a lease and the supervisor's next look at its children
-    server.start()
-
-    assert held.get(timeout=PATIENCE) == "held"
-    (seen,) = sample.app.store.state((held.id,))
-    assert seen is not None
-    assert (seen.releases, seen.lost, seen.crashes) == (0, 0, 0)
