@@ -137,3 +137,10 @@ def test_old_and_new_spellings_do_not_mix():
         settings_of({"task_ignore_result": 1, "CELERY_DEFAULT_QUEUE": "q", "CELERYD_CONCURRENCY": 2})
     both = {"task_default_queue": "new", "CELERY_DEFAULT_QUEUE": "old"}
     assert settings_of(both) == {"task_default_queue": "new"}
+
+
+def test_tls_is_never_dropped_in_silence():
+    conf = settings.Settings()
+    conf.broker_use_ssl = False
+    with pytest.raises(ImproperlyConfigured, match="rediss://"):
+        conf.broker_use_ssl = {"ssl_cert_reqs": "required"}

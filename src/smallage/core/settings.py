@@ -142,6 +142,15 @@ def _broker(name: str, value: Any) -> Any:
     return value
 
 
+def _no_tls(name: str, value: Any) -> Any:
+    if value:
+        raise ImproperlyConfigured(
+            f"{name} is not read: the URL asks for TLS. Write rediss:// in broker_url, and paths as "
+            "?ssl_ca_certs=/path&ssl_certfile=/path&ssl_keyfile=/path."
+        )
+    return value
+
+
 _BACKENDS: Final = frozenset(
     ["redis", "rediss", "valkey", "valkeys", "redis+socket", "unix", "rpc", "cache+memory", "memory", "sqlite", "file"]
 )
@@ -200,11 +209,11 @@ _SETTINGS: Final[dict[str, Setting]] = {
     "broker_read_url": _ignored("the store has one URL, broker_url"),
     "broker_write_url": _ignored("the store has one URL, broker_url"),
     "broker_transport_options": _works({}, _mapping),
-    "broker_use_ssl": _works(None),
-    "broker_connection_retry": _works(True, _flag),
-    "broker_connection_retry_on_startup": _works(True, _flag_or_none),
-    "broker_connection_max_retries": _works(100, _count),
-    "broker_connection_timeout": _works(4.0, _seconds),
+    "broker_use_ssl": _works(None, _no_tls),
+    "broker_connection_retry": _ignored("a worker always reconnects", True),
+    "broker_connection_retry_on_startup": _ignored("a worker that finds no store at its start exits with 3"),
+    "broker_connection_max_retries": _ignored("a worker always reconnects"),
+    "broker_connection_timeout": _ignored("the store chooses its own time-outs"),
     "broker_pool_limit": _ignored("the store opens the connections that it needs"),
     "namespace": _works("smallage", _text),
     "result_backend": _works(None, _backend),
@@ -250,15 +259,15 @@ _SETTINGS: Final[dict[str, Setting]] = {
     "worker_prefetch_multiplier": _works(4, _count),
     "worker_max_tasks_per_child": _works(None, _count),
     "worker_max_memory_per_child": _works(None, _count),
-    "worker_soft_shutdown_timeout": _works(None, _seconds),
-    "worker_proc_alive_timeout": _works(4.0, _seconds),
-    "worker_hijack_root_logger": _works(True, _flag),
-    "worker_log_format": _works(None, _text),
-    "worker_task_log_format": _works(None, _text),
-    "worker_log_color": _works(None, _flag_or_none),
+    "worker_soft_shutdown_timeout": _ignored("running tasks have --shutdown-timeout to end"),
+    "worker_proc_alive_timeout": _ignored("children take as long as they need to start"),
+    "worker_hijack_root_logger": _ignored("handlers on the root logger are left alone"),
+    "worker_log_format": _ignored("--log-format chooses text or json"),
+    "worker_task_log_format": _ignored("--log-format chooses text or json"),
+    "worker_log_color": _ignored("NO_COLOR and FORCE_COLOR decide"),
     "worker_redirect_stdouts": _ignored("what tasks print stays where it was printed to"),
     "worker_redirect_stdouts_level": _ignored("what tasks print stays where it was printed to"),
-    "worker_enable_remote_control": _works(True, _flag),
+    "worker_enable_remote_control": _ignored("orders go through the store", True),
     # ignored
     "task_default_exchange": _ignored("a queue is a name, without exchanges"),
     "task_default_exchange_type": _ignored("a queue is a name, without exchanges"),
@@ -294,7 +303,7 @@ _SETTINGS: Final[dict[str, Setting]] = {
     "redis_socket_connect_timeout": _ignored("the store chooses its own time-outs"),
     "redis_socket_keepalive": _ignored("the store keeps its connections alive"),
     "redis_retry_on_timeout": _ignored("a worker always reconnects"),
-    "redis_backend_use_ssl": _ignored("TLS is set for the store by broker_use_ssl"),
+    "redis_backend_use_ssl": _ignored("broker_url asks for TLS: rediss://"),
     "redis_backend_health_check_interval": _ignored("the store checks its connections"),
     "broker_heartbeat": _ignored(_RABBIT),
     "broker_heartbeat_checkrate": _ignored(_RABBIT),
