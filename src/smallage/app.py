@@ -355,13 +355,14 @@ class Smallage:
     def base_envelope(self, name: str) -> Envelope:
         """What the settings alone say about a task."""
         conf = self.conf
+        once = conf.task_acks_late is False or conf.task_reject_on_worker_lost is False
         return Envelope(
             name=name,
             queue=conf.task_default_queue,
             priority=conf.task_default_priority,
             keep_us=options.keep_us(conf.result_expires, conf.task_ignore_result),
-            max_crashes=conf.task_max_crashes,
-            max_lost=conf.task_max_lost,
+            max_crashes=0 if once else conf.task_max_crashes,
+            max_lost=0 if once else conf.task_max_lost,
         )
 
     def known_queue(self, queue: str) -> str:

@@ -163,7 +163,8 @@ class Request:
     @cached_property
     def headers(self) -> Any:
         """The caller's own headers, or None."""
-        return self.extras.get("h")
+        found = self.extras.get("h")
+        return dict(found) if found else None  # the extras are shared by the members of a group
 
     @cached_property
     def properties(self) -> dict[str, Any]:

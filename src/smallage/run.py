@@ -9,6 +9,7 @@ import logging
 import random
 import time
 import traceback as tracebacks
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -36,7 +37,6 @@ from smallage.core.message import (
     Failed,
     Outcome,
     Parked,
-    Released,
     Retry,
     Snooze,
 )
@@ -70,8 +70,9 @@ class WorkerContext(Protocol):
         """Seconds since the epoch."""
         ...
 
-    def settle_early(self, claim: Claim) -> bool:
-        """Settle a claim as done before its body runs (`ack="early"`); False if it is not ours any more."""
+    def start_once(self, claim: Claim) -> bool:
+        """The body of this claim starts now and may not be started again (`ack="early"`): nobody may hand it back.
+        False if it cannot start now."""
         ...
 
 
@@ -92,7 +93,7 @@ class LocalContext:
     def now(self) -> float:
         return time.time()
 
-    def settle_early(self, claim: Claim) -> bool:
+    def start_once(self, claim: Claim) -> bool:
         return True
 
 
@@ -172,10 +173,13 @@ _HAS_EXTRAS = b"\x93"
 
 # -- before the body ----------------------------------------------------------------------------------------------
 _last_template: tuple[bytes, tuple[Any, Any, Any]] = (b"", ([], {}, {}))
+"""A payload and what it holds; only such as no body can change."""
+_FIXED = frozenset({int, float, str, bool, bytes, type(None)})
 
 
 def _arguments(claim: Claim) -> tuple[Any, Any, Any]:
-    """(args, kwargs, extras) of a claim; a group's template is decoded once for a row of members."""
+    """(args, kwargs, extras) of a claim. A group's template of plain values is decoded once for a row of members; one
+    with containers for each, since a body may change them."""
     row = claim.row
     if row is None:
         return codec.decode_payload(claim.payload)
@@ -183,13 +187,20 @@ def _arguments(claim: Claim) -> tuple[Any, Any, Any]:
     known, template = _last_template
     if known != claim.payload:
         template = codec.decode_payload(claim.payload)
-        _last_template = (claim.payload, template)
+        args, kwargs, extras = template
+        if _is_fixed(args) and _is_fixed(kwargs) and _is_fixed(extras.get("h") or ()):
+            _last_template = (claim.payload, template)
     args, kwargs = codec.decode_row(row)
     if template[0]:
         args = [*args, *template[0]]
     if template[1]:
         kwargs = {**template[1], **kwargs}
     return args, kwargs, template[2]
+
+
+def _is_fixed(part: Collection[Any]) -> bool:
+    """True if the values of this part of a payload cannot be changed in place."""
+    return _FIXED.issuperset(map(type, part.values() if isinstance(part, dict) else part))
 
 
 def _open(app: Smallage, claim: Claim, worker: WorkerContext) -> Request | Outcome:
@@ -214,14 +225,24 @@ def _open(app: Smallage, claim: Claim, worker: WorkerContext) -> Request | Outco
             request.is_eager = worker.eager
         if claim.body_of is not None:
             _give_outcomes(request, worker)
-        if prepared.ack == "early" and not worker.settle_early(claim):
-            return Released()
+        if prepared.ack == "early":
+            return _only_once(request, claim, worker)
     except StoreError as error:
         logger.warning("Task %s[%s] waits for the store: %s", claim.name, claim.id, error, extra=_fields(claim))
         return Snooze(STORE_AWAY_US)
     except Exception as error:
         return _failed(request, error, None, worker)
     return request
+
+
+def _only_once(request: Request, claim: Claim, worker: WorkerContext) -> Request | Outcome:
+    """At most once: what was started and lost is not started again, whatever budget its sender gave it."""
+    if claim.crashes or claim.lost:
+        lost = WorkerLostError(
+            f"The worker that ran {claim.name}[{claim.id}] was lost; ack='early' forbids another run."
+        )
+        return _failed(request, lost, None, worker)
+    return request if worker.start_once(claim) else Snooze(STORE_AWAY_US)
 
 
 def _give_outcomes(request: Request, worker: WorkerContext) -> None:

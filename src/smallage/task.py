@@ -88,7 +88,8 @@ def task_envelope(task: Task[Any, Any]) -> Envelope:
     lost_is_final = (
         conf.task_reject_on_worker_lost if task.reject_on_worker_lost is None else task.reject_on_worker_lost
     )
-    budgets = (0, 0) if lost_is_final is False else (task.max_crashes, task.max_lost)
+    once = options.ack_mode(task.ack, conf.task_acks_late if task.acks_late is None else task.acks_late) == "early"
+    budgets = (0, 0) if once or lost_is_final is False else (task.max_crashes, task.max_lost)
     queue = route.get("queue") or task.queue or base.queue
     rank = route.get("priority", task.priority)
     return Envelope(
@@ -97,8 +98,8 @@ def task_envelope(task: Task[Any, Any]) -> Envelope:
         priority=base.priority if rank is None else options.priority(rank),
         expires_in_us=expires,
         keep_us=options.keep_us(conf.result_expires, bool(ignore)),
-        max_crashes=base.max_crashes if budgets[0] is None else budgets[0],
-        max_lost=base.max_lost if budgets[1] is None else budgets[1],
+        max_crashes=conf.task_max_crashes if budgets[0] is None else budgets[0],
+        max_lost=conf.task_max_lost if budgets[1] is None else budgets[1],
     )
 
 
@@ -133,7 +134,9 @@ class Task(Generic[P, R]):
     # how safely
     acks_late: bool | None = None
     ack: str | None = None
-    """"late": acknowledged after the run, at least once (the default). "early": before it, at most once."""
+    """"late": at least once (the default): a run that is lost with its worker is repeated. "early" (or an explicit
+    `acks_late=False`): at most once: such a run fails with WorkerLostError. Result, failure and retries that the task
+    asks for itself are the same for both."""
     reject_on_worker_lost: bool | None = None
     max_crashes: int | None = None
     max_lost: int | None = None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import dataclasses
 import logging
 
 import pytest
 
-from smallage import run
+from smallage import Smallage, run
+from smallage.app import new_id
 from smallage.core import codec
 from smallage.core.errors import (
     EncodeError,
@@ -20,8 +22,9 @@ from smallage.core.errors import (
     TimeLimitExceeded,
     WorkerLostError,
 )
-from smallage.core.message import Cancelled, Claim, Crashed, Done, Failed, Message, Parked, Released, Snooze
+from smallage.core.message import Cancelled, Claim, Crashed, Done, Failed, Message, Parked, Snooze
 from smallage.result import restored
+from smallage.stores.base import GroupBatch
 from smallage.testing import FaultyStore
 
 
@@ -200,28 +203,70 @@ def test_a_result_that_is_too_large(bench):
 
 
 def test_an_early_acknowledgement(bench):
+    class Worker(run.LocalContext):
+        may = True
+
+        def start_once(self, claim):
+            order.append("marked")
+            return self.may
+
     order = []
 
-    class Worker(run.LocalContext):
-        verdict = True
-
-        def settle_early(self, claim):
-            order.append("settled")
-            return self.verdict
-
-    @bench.app.task(ack="early")
-    def once():
+    @bench.app.task(ack="early", name="once")
+    def once(fail=False):
         order.append("run")
+        if fail:
+            raise ValueError("seen")
+        return 5
 
     worker = Worker()
-    once.delay()
-    assert run.execute(bench.app, bench.claim()[0], worker) == Done(None)
-    assert order == ["settled", "run"]
+    good, bad = once.delay(), once.delay(fail=True)
+    for claim in bench.claim(2):
+        assert bench.settle(claim, run.execute(bench.app, claim, worker)) == "ok"
+    assert order == ["marked", "run", "marked", "run"]
+    assert good.get() == 5
+    with pytest.raises(ValueError, match="seen"):
+        bad.get()
     order.clear()
-    worker.verdict = False
+    worker.may = False
     once.delay()
-    assert run.execute(bench.app, bench.claim()[0], worker) == Released()
-    assert order == ["settled"]
+    assert run.execute(bench.app, bench.claim()[0], worker) == Snooze(run.STORE_AWAY_US)
+    assert order == ["marked"]
+
+
+@pytest.mark.parametrize("options", [{"ack": "early"}, {"acks_late": False}, {}])
+def test_at_most_once_has_no_second_run(bench, options):
+    bench.app.conf.task_acks_late = None if options else False
+
+    @bench.app.task(name="once", **options)
+    def once():
+        raise AssertionError("must not run")
+
+    results = [once.delay(), bench.app.send_task("once")]
+    for claim in bench.claim(2):
+        assert bench.settle(claim, Crashed()) == "ok"
+    assert bench.claim(2) == []
+    for result in results:
+        with pytest.raises(WorkerLostError):
+            result.get()
+
+
+def test_at_most_once_holds_against_a_senders_budget(bench):
+    """The sender did not know the task, so its message allows crashes."""
+    elsewhere = Smallage("elsewhere", set_as_current=False)
+    elsewhere.use_store(bench.store)
+    result = elsewhere.send_task("once")
+    ran = []
+
+    @bench.app.task(name="once", ack="early")
+    def once():
+        ran.append(1)
+
+    assert bench.settle(bench.claim()[0], Crashed()) == "ok"
+    bench.run()
+    assert ran == []
+    with pytest.raises(WorkerLostError, match="early"):
+        result.get()
 
 
 def test_acks_late_false_is_early(bench):
@@ -231,6 +276,17 @@ def test_acks_late_false_is_early(bench):
     assert once.current().ack == "early"
     bench.app.conf.task_acks_late = True
     assert once.current().ack == "early"
+    assert once.current().envelope.max_crashes == 0
+
+
+def test_a_task_may_be_safer_than_the_settings(bench):
+    bench.app.conf.task_acks_late = False
+
+    @bench.app.task(acks_late=True)
+    def again(): ...
+
+    envelope = again.current().envelope
+    assert (envelope.max_crashes, envelope.max_lost) == (3, 10)
 
 
 def test_the_store_is_away_when_a_body_needs_its_group(bench):
@@ -338,6 +394,42 @@ def test_a_template_is_decoded_once(bench, monkeypatch):
     monkeypatch.setattr(codec, "decode_payload", counting)
     bench.run()
     assert len(decoded) == 1
+
+
+@pytest.mark.parametrize("shared", [[{"seen": []}], [[]], [1, {"seen": [[]]}]])
+def test_what_a_body_does_to_its_arguments_stays_with_it(bench, shared):
+    seen = []
+
+    @bench.app.task(bind=True)
+    def member(self, n, *values, more):
+        seen.append(copy.deepcopy((values, more, self.request.headers)))
+        more.append(n)
+        self.request.headers["n"] = n
+        for value in values:
+            if isinstance(value, dict):
+                value["seen"].append(n)
+            elif isinstance(value, list):
+                value.append(n)
+
+    payload = codec.encode_payload(shared, {"more": []}, {"h": {"tag": "x"}})
+    template = Message(new_id(), payload, member.current().envelope)
+    rows = tuple(codec.encode_row((n,)) for n in range(3))
+    bench.store.group_push(GroupBatch(id=template.id, template=template, rows=rows, seal=True))
+    assert len(bench.run()) == 3
+    assert seen == [(tuple(shared), [], {"tag": "x"})] * 3
+
+
+def test_headers_that_a_body_changes(bench):
+    seen = []
+
+    @bench.app.task(bind=True)
+    def member(self, n):
+        seen.append(dict(self.request.headers))
+        self.request.headers["n"] = n
+
+    member.fan_out([(n,) for n in range(3)], headers={"tag": "x"})
+    bench.run()
+    assert seen == [{"tag": "x"}] * 3
 
 
 def test_outcomes_are_plain_values(bench):
