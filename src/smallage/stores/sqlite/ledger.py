@@ -60,6 +60,7 @@ GROUP_SAVE = query("group_save")
 GROUP_DELETE = query("group_delete")
 GROUP_TASKS_DELETE = query("group_tasks_delete")
 RESULT_INSERT = query("result_insert")
+TEMPLATE_DUE_OVER = query("template_due_over")
 RESULT_ONE = query("result_one")
 RESULTS_CANCEL = query("results_cancel")
 CURSOR_INSERT = query("cursor_insert")
@@ -222,7 +223,11 @@ class Act:
             entries = self.tasks(TASKS_DUE, self.now, STEP)
             self.run_each(TASK_PROMOTE, [(entry.seq, self.back()) for entry in entries])
             for entry in entries:
-                self.ring(entry.queue)
+                if entry.kind == CURSOR and (group := self.any_group(entry.grp)) is not None:
+                    self._due_is_over(group)
+                    self.ring(entry.queue, group.unclaimed)
+                else:
+                    self.ring(entry.queue)
             promoted += len(entries)
             self._next_due_known = False
         return promoted
@@ -398,6 +403,7 @@ class Act:
             self.note_due(due, group.t_queue)
         else:
             state, pos, due = READY, self.back(), None
+            self._due_is_over(group)
             self.ring(group.t_queue, group.unclaimed)
         self.run(
             CURSOR_INSERT,
@@ -406,6 +412,11 @@ class Act:
                 group.opened_us, group.t_keep_us, group.t_max_crashes, group.t_max_lost, group.t_digest,
             ),
         )  # fmt: skip
+
+    def _due_is_over(self, group: Group) -> None:
+        if group.t_due_us is not None:
+            group.t_due_us = None
+            self.run(TEMPLATE_DUE_OVER, (group.num,))
 
     def unplace_cursor(self, group: Group) -> None:
         """No unclaimed row is left: take the group out of the order."""

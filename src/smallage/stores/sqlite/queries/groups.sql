@@ -37,6 +37,9 @@ values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 -- template_payload: The shared payload.
 select payload from template where num = ?1
 
+-- template_due_over: The members' due time has come, whatever the clock says later.
+update template set due_us = null where num = ?1
+
 -- rows_load: A chunk of rows.
 select rows from grp_row where num = ?1 and chunk = ?2
 
