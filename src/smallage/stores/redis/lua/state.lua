@@ -8,11 +8,15 @@ local function ranges_end(G, index)
     if index >= tonumber(a) and index < tonumber(b) then return when end
   end
 end
+-- The chunk read last, its entries by place: members are mostly asked for in order, and a chunk holds 128 of them.
+local chunk_key, chunk_ends
 local function member_entry(G, index)
-  local ends = call('LRANGE', chunk(G, 'r', index), 0, -1)
-  for i = #ends, 1, -1 do
-    if string.byte(ends[i]) == index % 128 then return ends[i] end
+  local key = chunk(G, 'r', index)
+  if key ~= chunk_key then
+    chunk_key, chunk_ends = key, {}
+    for _, entry in ipairs(call('LRANGE', key, 0, -1)) do chunk_ends[string.byte(entry)] = entry end -- the last counts
   end
+  return chunk_ends[index % 128]
 end
 local function row_view(G, index)
   local entry, cancelled = member_entry(G, index), nil
