@@ -72,3 +72,12 @@ def test_things_that_are_no_signatures():
     assert signature("add", (1,)).args == (1,)
     one = add(1)
     assert signature(one) is one
+
+
+def test_a_chain_is_refused_and_not_merged_as_dicts_are():
+    for build in (lambda: add(1) | add(2), lambda: {} | add(2)):
+        with pytest.raises(ImproperlyConfigured, match="Chains are not offered"):
+            build()
+    made = add(1)
+    with pytest.raises(ImproperlyConfigured):
+        made |= add(2)

@@ -7,7 +7,7 @@ argument. What sends it is found in the registry by name.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from smallage.core.errors import ImproperlyConfigured
 
@@ -140,6 +140,15 @@ class Signature(dict[str, Any]):
     def __invert__(self) -> Any:
         """Send it and wait for its result."""
         return self.apply_async().get()
+
+    def __or__(self, other: Any) -> NoReturn:
+        """Celery's chain; refused, for a dict's own `|` would make one call out of two."""
+        raise ImproperlyConfigured(
+            "Chains are not offered by this version; push what follows from the task itself, or use fan_out(then=...) or "
+            "chord(header, body)."
+        )
+
+    __ror__ = __ior__ = __or__
 
     def __repr__(self) -> str:
         parts = [repr(one) for one in self["args"]] + [f"{name}={value!r}" for name, value in self["kwargs"].items()]
