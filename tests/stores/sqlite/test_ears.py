@@ -158,6 +158,21 @@ def test_a_folder_that_vanished_is_no_error_for_the_speaker(folder: Folder, ear:
     shutil.rmtree(folder.path)
     speaker.say(["a"])
     speaker.shout()
+    folder.new_round()
+    speaker.say(["a"])
+
+
+def test_processes_meet_again_in_a_folder_made_anew(folder: Folder, ear: Ear, speaker: Speaker) -> None:
+    other = Folder(folder.path)
+    far_speaker = Speaker(other)
+    ear.want(["a"])
+    shutil.rmtree(folder.path)
+    assert ear.hear(LONG) is None
+    other.refresh()
+    far_speaker.say(["a"])
+    assert ear.hear(LONG) == {"a"}
+    far_speaker.close()
+    other.close()
 
 
 def test_a_look_does_not_wait_for_the_other_threads_patience(ear: Ear) -> None:

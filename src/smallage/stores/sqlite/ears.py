@@ -65,10 +65,33 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        direct = len(os.fsencode(path)) <= 70
-        self._prefix = str(path) if direct else f"/proc/self/fd/{self._fd}"
-        self.board = _map_file(path / "board", 8, keep=True)
+        self._lock = threading.Lock()
+        self._open()
+
+    def _open(self) -> None:
+        os.makedirs(self.path, mode=0o700, exist_ok=True)
+        self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        direct = len(os.fsencode(self.path)) <= 70
+        self._prefix = str(self.path) if direct else f"/proc/self/fd/{self._fd}"
+        self.board = _map_file(self.path / "board", 8, keep=True)
+        self._place = self._found()
+
+    def _found(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self.path / "board")
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def refresh(self) -> None:
+        """Somebody may have removed the folder or the board: then begin anew, as the others do."""
+        if self._found() == self._place:
+            return
+        with self._lock:
+            if self._found() != self._place:
+                os.close(self._fd)
+                self._open()
+                self.new_round()
 
     def address(self, name: str) -> str:
         return f"{self._prefix}/{name}.sock"
@@ -78,7 +101,10 @@ class Folder:
         self.board[:8] = secrets.token_bytes(8)
 
     def names(self) -> list[str]:
-        return [name[:-4] for name in os.listdir(self.path) if name.endswith(".map")]
+        try:
+            return [name[:-4] for name in os.listdir(self.path) if name.endswith(".map")]
+        except FileNotFoundError:
+            return []  # until `refresh`
 
     def remove(self, name: str) -> None:
         for suffix in (".map", ".sock"):
@@ -221,7 +247,7 @@ class Ear:
         with self._lock:
             if self._closed or os.path.exists(self._folder.path / f"{self._name}.map"):
                 return False
-            os.makedirs(self._folder.path, mode=0o700, exist_ok=True)
+            self._folder.refresh()
             self.socket.close()
             self._open()
             for bit in self._counts:

@@ -165,6 +165,8 @@ class SqliteStore:
             except StoreRefused as error:
                 self._refused = error
                 raise
+            if self._folder is not None:
+                self._folder.refresh()
             disk = os.statvfs(self.path.parent)
             free = disk.f_bavail * disk.f_frsize
             self._room = free > min(RESERVE, disk.f_blocks * disk.f_frsize // 20)
@@ -248,7 +250,8 @@ class SqliteStore:
             with self._read():
                 pass
         assert self._folder is not None
-        return Ear(self._folder, kind)
+        with said_plainly(self.path):
+            return Ear(self._folder, kind)
 
     # -- in ---------------------------------------------------------------------------------------------------------
     def push(self, messages: Sequence[Message]) -> list[PushVerdict]:
