@@ -144,8 +144,8 @@ class Signature(dict[str, Any]):
     def __or__(self, other: Any) -> NoReturn:
         """Celery's chain; refused, for a dict's own `|` would make one call out of two."""
         raise ImproperlyConfigured(
-            "Chains are not offered by this version; push what follows from the task itself, or use fan_out(then=...) or "
-            "chord(header, body)."
+            "Chains are not offered by this version; push what follows from the task itself, or use fan_out(then=...) "
+            "or chord(header, body)."
         )
 
     __ror__ = __ior__ = __or__
