@@ -58,6 +58,16 @@ class Indexes:
             for minute in self._ask("ZRANGE", "f", 0, -1):
                 yield from self._list(f"f:{minute.decode()}")
             yield from self._list("f:keep")
+            for group in sorted(self._ask("SMEMBERS", "gu")):
+                yield from self._members(group)
+
+    def _members(self, group: bytes) -> Iterator[bytes]:
+        """Unlike members, place by place; those of chunk 0, 1 and so on until there is no further chunk."""
+        start = f"{self._prefix}g:".encode() + group + b":a:"
+        chunk = 0
+        while page := self._link.command("HGETALL", start + b"%d" % chunk):
+            yield from (raw for _, raw in sorted(zip(map(int, page[::2]), page[1::2], strict=True)))
+            chunk += 1
 
     def _list(self, key: str) -> Iterator[bytes]:
         start = 0
@@ -72,8 +82,14 @@ def is_group(entry: bytes) -> bool:
 
 
 def _following(entries: Iterator[bytes], after: bytes | None) -> Iterator[bytes]:
-    if after is not None:
-        for entry in entries:
-            if entry == after:
-                break
-    yield from entries
+    """Each entry where it stands first: old ones may be listed twice, and a reader that pages must come to an end."""
+    seen: set[bytes] = set()
+    begun = after is None
+    for entry in entries:
+        if entry in seen:
+            continue
+        seen.add(entry)
+        if begun:
+            yield entry
+        elif entry == after:
+            begun = True

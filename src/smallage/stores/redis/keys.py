@@ -29,6 +29,7 @@ that carries work has a time to live; each has an owner that removes it.
     f                    zset   minutes that have such a list
     f:keep               list   ended ids that are kept until forgotten
     ts                   list   tombstones, the oldest at the left
+    gu                   set    groups of unlike members
     gz                   list   removed groups whose chunks are still to be removed
     pn:<name> pn         list, set   parked tasks by name; names that have some
     k                    string last token
@@ -50,7 +51,8 @@ Fields of a record (absent is the default):
     e  ended at · c  reason (dead: absent is failed) · y  result · u  progress
     v  failures, crashes, losses, releases · h  generation (1) · x  expires at, 0 never
     t  kept for, µs (a day) · m  crash and loss budgets (3 10)
-    f  flags: 1 revoked while running, 2 ran when cancelled, 4 left an entry in the ready line, 8 16 32: p y u is a key
+    f  flags: 1 revoked while running, 2 ran when cancelled, 4 left an entry in the ready line, 8 16 32: p y u is a key,
+       64 has one of x v h i j z u, which the short ways of claim and settle do not read
     i  raw group id + place, of an unlike member · j  raw id of the group whose body this is
     F fair key, L limit keys with cost, U unique key, A has follow-ups: kept free
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import islice
 
 from smallage.core.message import member_id
@@ -72,16 +72,9 @@ class Reading(Partition):
     def find(self, state: State, n: int = 100, after: str | None = None) -> list[TaskView]:
         """See `Store.find`. The order is that of the index: by due time, by end, by line."""
         found: list[TaskView] = []
-        entries: Iterable[bytes] = Indexes(self._link).entries(state, None if after is None else encode_id(after))
-        entries = iter(entries)
-        seen: set[bytes] = set()
-        while len(found) < n:
-            page = list(islice(entries, _PAGE))
-            if not page:
-                break
-            fresh = [raw for raw in dict.fromkeys(page) if raw not in seen]
-            seen.update(fresh)
-            views = self.state([decode_id(raw) for raw in fresh])
+        entries = Indexes(self._link).entries(state, None if after is None else encode_id(after))
+        while len(found) < n and (page := list(islice(entries, _PAGE))):
+            views = self.state([decode_id(raw) for raw in page])
             found += [view for view in views if view is not None and view.state == state]
         return found[:n]
 

@@ -46,46 +46,61 @@ def counts(raw: bytes | None) -> tuple[int, int, int, int]:
     return (failures, crashes, lost, releases)
 
 
-_NO_COUNTS = (0, 0, 0, 0)
-
-
 def claimed(reply: list[Any], nonce: str) -> Claimed:
     """The answer of include/claiming.lua."""
     now = int(reply[0])
     if len(reply) == 1:
         return Claimed(now_us=now)
-    due = reply[1]
-    templates = {raw: rest for raw, *rest in reply[3]} if reply[3] else {}
-    claims = tuple([_claim(item, now, nonce, templates) for item in reply[2]])
-    return Claimed(claims, int(due) if due else None, now)
-
-
-def _claim(item: list[Any], now: int, nonce: str, templates: dict[bytes, list[Any]]) -> Claim:
-    raw, tok, queue, priority, fields, *started = item
-    name, payload, row, *rest = fields
-    rest += [None] * (8 - len(rest))
-    expires, _, tally, gen, pushed, keep, group, body_of = rest[:8]
-    keep_us = DAY_US if keep is None else int(keep)
-    group_id, index = (None, None) if group is None else (uuid_text(group[:16]), int(group[16:]))
-    pushed_us = number(pushed)
-    if raw[:1] == b"m" and len(raw) > 17 and raw[1:17] in templates:
-        its_name, template, opened, group_expires, group_keep = templates[raw[1:17]]
-        name = its_name
-        group_id, index = uuid_text(raw[1:17]), int(raw[17:])
-        pushed_us = int(opened)
-        keep_us = DAY_US if group_keep is None else int(group_keep)
-        expires = group_expires if expires is None else expires
-        if payload is None:
-            payload = template
+    _, due, first_token, flat, line_pairs, name_pairs, template_rows = reply
+    if not flat:
+        return Claimed((), int(due) if due else None, now)
+    tok = int(first_token) if first_token else 0
+    lines = [(name_of(queue), int(priority)) for queue, priority in line_pairs]
+    names = {name_pairs[i]: name_of(name_pairs[i + 1]) for i in range(0, len(name_pairs), 2)}
+    templates = {row[0]: row for row in template_rows}
+    claims = []
+    for i in range(0, len(flat), 7):
+        raw, line, name, payload, pushed, keep, rare = flat[i : i + 7]
+        queue, priority = lines[line - 1]
+        if name is not None and rare is None:
+            claim = Claim(
+                id=decode_id(raw), gen=1, tok=tok, nonce=nonce, name=names[name], payload=payload, queue=queue,
+                priority=priority, pushed_us=int(pushed), claimed_us=now, keep_us=DAY_US if keep is None else int(keep),
+            )  # fmt: skip
         else:
-            row = None
-    failures, crashes, lost, releases = counts(tally) if tally else _NO_COUNTS
+            claim = _rare_claim(flat[i : i + 7], tok, nonce, queue, priority, now, names, templates)
+        claims.append(claim)
+        tok += 1
+    return Claimed(tuple(claims), int(due) if due else None, now)
+
+
+def _rare_claim(
+    item: list[Any], tok: int, nonce: str, queue: str, priority: int, now: int,
+    names: dict[bytes, str], templates: dict[bytes, list[Any]],
+) -> Claim:  # fmt: skip
+    """A member of a group, a body, or a task that has been claimed before or may expire."""
+    raw, _, name, payload, pushed, keep, rare = item
+    if isinstance(rare, list):
+        expires, tally, gen, place, body_of, row, own_tok, started = (*rare, None, None, None)[:8]
+    else:
+        expires = tally = gen = place = body_of = own_tok = started = None
+        row = rare
+    group, index = (None, None) if place is None else (uuid_text(place[:16]), int(place[16:]))
+    if name is None:
+        _, its_name, template, pushed, group_expires, keep = templates[raw[1:17]]
+        expires = group_expires if expires is None else expires
+        payload, row = (template, row) if payload is None else (payload, None)
+        group, index = uuid_text(raw[1:17]), int(raw[17:])
+        task_name = name_of(its_name)
+    else:
+        task_name = names[name]
+    failures, crashes, lost, releases = counts(tally)
     return Claim(
-        id=decode_id(raw), gen=1 if gen is None else int(gen), tok=int(tok), nonce=nonce, name=name_of(name),
-        payload=payload, queue=name_of(queue), priority=int(priority), row=row, failures=failures, crashes=crashes,
-        lost=lost, releases=releases, group=group_id, index=index,
-        body_of=None if body_of is None else uuid_text(body_of), pushed_us=pushed_us,
-        claimed_us=int(started[0]) if started else now, expires_us=_optional(expires), keep_us=keep_us,
+        id=decode_id(raw), gen=number(gen, 1), tok=int(own_tok) if own_tok else tok, nonce=nonce, name=task_name,
+        payload=payload, queue=queue, priority=priority, row=row, failures=failures, crashes=crashes, lost=lost,
+        releases=releases, group=group, index=index, body_of=None if body_of is None else uuid_text(body_of),
+        pushed_us=number(pushed), claimed_us=int(started) if started else now, expires_us=_optional(expires),
+        keep_us=DAY_US if keep is None else int(keep),
     )  # fmt: skip
 
 

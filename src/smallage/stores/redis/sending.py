@@ -113,19 +113,19 @@ def settlement_words(words: list[Word], given: Settlement) -> None:
     """Append one settlement, as include/settling.lua reads it."""
     words += (encode_id(given.id), given.gen, given.tok, given.nonce)
     outcome = given.outcome
-    if type(outcome) is Done:
-        words.append("d")
-        words += absent_or_bytes(outcome.result)
-        if outcome.then:
-            words += runs(outcome.then)
+    if type(outcome) is Done and not outcome.then:
+        if outcome.result is None:
+            words.append("e")
         else:
-            words.append(0)
+            words += ("d", outcome.result)
     else:
         words += _less_common(outcome)
 
 
 def _less_common(outcome: Outcome) -> list[Word]:
     match outcome:
+        case Done():
+            return ["D", *absent_or_bytes(outcome.result), *runs(outcome.then)]
         case Failed():
             return ["f", *absent_or_bytes(outcome.error), outcome.reason, *runs(outcome.then)]
         case Cancelled():

@@ -224,5 +224,5 @@ class RedisWatch:
         elif kind == b"message":
             for task_id in self._channels.get(reply[1], ()):
                 own = self._ids[task_id][0] == reply[1]
-                if own or reply[2] == b"all":
+                if own or reply[2] == b"all" or task_id.rpartition(".")[2].encode() in reply[2].split(b","):
                     self._pending.add(task_id)

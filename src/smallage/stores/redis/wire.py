@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -45,8 +46,13 @@ class Wire:
         self.address = address
         self._reader = hiredis.Reader(protocolError=ConnectionError, replyError=ServerError)
         self._sock: socket.socket | None = None
+        # A timeout of Python's costs a poll before each call; one of the kernel's, where it can be used, costs nothing.
+        self._kernel_waits = not address.tls and socket.socket.__module__ == "socket"
         try:
             self._sock = _dial(address)
+            if self._kernel_waits:
+                self._sock.settimeout(None)
+            self._be_patient(self._sock, address.read_seconds)
             self._greet()
         except (OSError, ServerError, StoreUnavailable) as error:
             self.close()
@@ -80,13 +86,7 @@ class Wire:
         if sock is None:
             raise StoreUnavailable(f"The connection to {self.address.shown} was closed.")
         try:
-            sock.settimeout(0)
-            try:
-                self._feed(sock)
-            except OSError as error:
-                if not _would_wait(error):
-                    raise
-            sock.settimeout(self.address.read_seconds)
+            self._take_what_is_there(sock)
             return self.buffered()
         except OSError as error:
             self.close()
@@ -104,14 +104,10 @@ class Wire:
         if self._sock is None or self._reader.has_data():
             return False
         try:
-            self._sock.settimeout(0)
-            try:
-                self._sock.recv(1, 0 if self.address.tls else socket.MSG_PEEK)
-            finally:
-                self._sock.settimeout(self.address.read_seconds)
-        except OSError as error:
-            return _would_wait(error)
-        return False
+            self._take_what_is_there(self._sock)
+        except OSError:
+            return False
+        return not self._reader.has_data()
 
     def close(self) -> None:
         sock, self._sock = self._sock, None
@@ -130,11 +126,11 @@ class Wire:
             raise StoreUnavailable(f"The connection to {self.address.shown} was closed.")
         try:
             if seconds:
-                sock.settimeout(seconds + self.address.read_seconds)
+                self._be_patient(sock, seconds + self.address.read_seconds)
             while (reply := self._reader.gets()) is False:
                 self._feed(sock)
             if seconds:
-                sock.settimeout(self.address.read_seconds)
+                self._be_patient(sock, self.address.read_seconds)
             return reply
         except OSError as error:
             self.close()
@@ -143,8 +139,31 @@ class Wire:
             self.close()
             raise
 
-    def _feed(self, sock: socket.socket) -> None:
-        data = sock.recv(_CHUNK)
+    def _be_patient(self, sock: socket.socket, seconds: float) -> None:
+        if self._kernel_waits:
+            whole, part = divmod(round(max(seconds, 0.001) * 1_000_000), 1_000_000)
+            span = struct.pack("@ll", whole, part)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, span)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, span)
+        else:
+            sock.settimeout(seconds)
+
+    def _take_what_is_there(self, sock: socket.socket) -> None:
+        try:
+            if self._kernel_waits:
+                self._feed(sock, socket.MSG_DONTWAIT)
+            else:
+                sock.settimeout(0)
+                try:
+                    self._feed(sock)
+                finally:
+                    sock.settimeout(self.address.read_seconds)
+        except OSError as error:
+            if not _would_wait(error):
+                raise
+
+    def _feed(self, sock: socket.socket, flags: int = 0) -> None:
+        data = sock.recv(_CHUNK, flags)
         if not data:
             raise ConnectionResetError("the server closed the connection")
         self._reader.feed(data)
@@ -193,7 +212,6 @@ def _dial(address: Address) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNANSWERED_MS)
     if address.tls:
         sock = _wrap(sock, address)
-    sock.settimeout(address.read_seconds)
     return sock
 
 
@@ -220,7 +238,7 @@ def _would_wait(error: OSError) -> bool:
 
 
 def _broken(address: Address, error: BaseException) -> StoreUnavailable:
-    why = "no answer in time" if isinstance(error, TimeoutError) else str(error)
+    why = "no answer in time" if isinstance(error, (TimeoutError, BlockingIOError)) else str(error)
     return StoreUnavailable(f"The connection to {address.shown} broke: {why}. What was asked may have happened.")
 
 

@@ -1,5 +1,5 @@
 -- Hands out ready tasks. In: session, nonce, n, number of queues, queues. Keys: h:<session>, r:, q:, t:, g:, d, s:, k, n.
--- Answer: {now, next due instant or nil, claims, templates}; see include/claiming.lua.
+-- Answer: see include/claiming.lua.
 --#include drain
 --#include claiming
 return claim()

@@ -155,6 +155,7 @@ elseif not dup_places then
   end
   G.T = G.T + n_members
   call('HSET', key, 'T', G.T, 'U', '1')
+  call('SADD', P .. 'gu', raw)
   G.U = '1'
   for _, run in ipairs(runs) do
     local ids = write_run(run)
@@ -184,8 +185,10 @@ if seal and not G.z then
       if body.old[1] then remove(body.old[1]) end
       prepare(body)
       local id = write_record(body, 1, true)
-      call('HSET', key_of(id), 'j', raw)
-      call('HDEL', key_of(id), 'x')
+      local r = load(id)
+      put(r, 'j', raw)
+      put(r, 'x', nil)
+      save(r)
       call('ZADD', P .. 'w', now, id)
       count(body.q, 'w', 1)
     end

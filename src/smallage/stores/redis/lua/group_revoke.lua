@@ -35,6 +35,5 @@ touch(G)
 local more = last + 1 < claimed and last + 1 or -1
 finish_if_ended(G)
 save_groups()
-tell_ranges()
 close_books()
 return { n, more }

@@ -7,7 +7,7 @@ local answer = 's'
 if r and r.state == 'n' and r.gen == gen and r.tok == tok and r.f.o == nonce then
   put_bytes(r, 'u', note)
   save(r)
-  tell(id)
+  if r.like then tell_place(r.group, r.index) else tell(id) end
   answer = 'o'
 else
   total('stale', 1)

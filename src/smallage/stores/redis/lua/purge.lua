@@ -86,6 +86,5 @@ while over and step <= 21 do
 end
 total('purged', n)
 save_groups()
-tell_ranges()
 close_books()
 return { n, step > 21 and -1 or step, place, round + n }

@@ -5,7 +5,8 @@
 --#include settling
 local answer = {}
 for i = 1, number() do answer[i] = settle_one() end
+flush_ends()
 if arg() == '1' then return { table.concat(answer), claim() } end
 save_groups()
 close_books()
-return { table.concat(answer), { int(now) } }
+return { table.concat(answer), { now_text } }

@@ -9,7 +9,9 @@ if not now then
   now = t[1] * 1000000 + t[2]
 end
 local DAY, TOMB = 86400000000, 60000000
-local function int(x) return string.format('%.0f', x) end
+local format = string.format
+local function int(x) return format('%.0f', x) end
+local now_text = int(now)
 
 -- Arguments are read in order.
 local at = 1

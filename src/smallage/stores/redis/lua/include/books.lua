@@ -18,16 +18,24 @@ local function silence(queue)
   rung[queue] = nil
   call('DEL', P .. 'b:' .. queue)
 end
-local STROKES = {}
-for i = 1, 64 do STROKES[i] = '1' end
+local strokes = { '1' }
 
--- Watchers: channel e:<id>.
-local told, to_tell = {}, {}
+-- Watchers: channel e:<id>. A group's channel also says which of its like members changed: their places, or all.
+local told, to_tell, places = {}, {}, {}
 local function tell(id)
   if not told[id] then
     told[id] = true
     to_tell[#to_tell + 1] = id
   end
+end
+local function tell_place(raw, place)
+  tell(raw)
+  local list = places[raw]
+  if list == nil then places[raw] = { place } elseif list then list[#list + 1] = place end
+end
+local function tell_all(raw)
+  tell(raw)
+  places[raw] = false
 end
 
 -- Ids that leave the sets of their sessions.
@@ -74,7 +82,14 @@ local function close_books()
   end
   for queue, n in pairs(rung) do
     local bell = P .. 'b:' .. queue
-    if call('RPUSH', bell, unpack(STROKES, 1, math.min(n, 64))) > 64 then call('LTRIM', bell, 0, 63) end
+    n = math.min(n, 64)
+    for i = #strokes + 1, n do strokes[i] = '1' end
+    if call('RPUSH', bell, unpack(strokes, 1, n)) > 64 then call('LTRIM', bell, 0, 63) end
   end
-  for i = 1, #to_tell do call('PUBLISH', P .. 'e:' .. to_tell[i], '') end
+  local channel = P .. 'e:'
+  for i = 1, #to_tell do
+    local id = to_tell[i]
+    local list = places[id]
+    call('PUBLISH', channel .. id, list == false and 'all' or list and table.concat(list, ',') or '')
+  end
 end

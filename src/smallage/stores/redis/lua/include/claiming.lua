@@ -1,98 +1,108 @@
 --#include promote
--- Handing out work. A claim is {id, token, started, session?, queue, priority, name, fields…} as work.py reads it; the
--- templates of like members come once each.
-local TAKEN = { 'n', 'p', 's', 'x', 'f', 'v', 'h', 'a', 't', 'i', 'j', 'z', 'k', 'g' }
-local claims, templates, seen_templates = {}, {}, {}
-local last_token, spent
+-- Handing out work. The answer holds seven items for each claim: id, number of its line, number of its name (nil: a
+-- like member), payload (nil: the template's), pushed at, kept for, and what is rare: {expires, counts, generation,
+-- group + place, body of, row, token, started} or a like member's row.
+local flat, lines, line_numbers, names, seen_names = {}, {}, {}, {}, {}
+local templates, seen_templates = {}, {}
+local first_token, last_token, spent
 
 local function show_template(G)
   if seen_templates[G.raw] then return end
   seen_templates[G.raw] = true
   templates[#templates + 1] = { G.raw, text_of('n', G.n), call('HGET', G.key, 'p'), int(G.a), G.x or false, G.t or false }
 end
-
-local function next_token()
-  last_token = math.max(last_token + 1, now)
-  return last_token
+local function show_name(n)
+  if seen_names[n] then return end
+  seen_names[n] = true
+  names[#names + 1] = n
+  names[#names + 1] = text_of('n', n)
+end
+local function line_number(queue, priority)
+  local key = priority .. queue
+  if not line_numbers[key] then
+    lines[#lines + 1] = { queue, priority }
+    line_numbers[key] = #lines
+  end
+  return line_numbers[key]
+end
+local function add_claim(id, number, name, payload, pushed, keep, rare)
+  local m = #flat
+  flat[m + 1], flat[m + 2], flat[m + 3], flat[m + 4] = id, number, name, payload
+  flat[m + 5], flat[m + 6], flat[m + 7] = pushed, keep, rare
 end
 
--- Hands out ordinary records and members that have one. Returns true if the task is now in the session's hands.
-local function take_record(id, queue, q, priority, session, nonce, held)
-  local key = key_of(id)
-  local v = redis.pcall('HMGET', key, unpack(TAKEN))
-  if v.err then
+-- Tokens of a call are consecutive; the start is the call's instant, kept as its distance from the token.
+local function hold(key, session, nonce)
+  last_token = last_token + 1
+  if last_token == now then
+    call('HSET', key, 's', session, 'k', now_text, 'o', nonce)
+  else
+    call('HSET', key, 's', session, 'k', int(last_token), 'o', nonce, 'b', last_token - now)
+  end
+end
+local function group_runs(G)
+  G.R = G.R + 1
+  touch(G)
+end
+
+-- What an entry that is not simply ready turns out to be: left behind by a task that is not ready any more, damaged,
+-- expired, or after all to be handed out. Returns true if the session holds it now.
+local function take_uncommon(id, q, number, session, nonce)
+  local r = load(id)
+  if not r then return false end
+  if r.broken then
     damaged(id, q)
     return false
   end
-  if v[3] or not (v[14] or v[13] or v[7]) then
-    -- Left behind by a task that is not ready any more.
-    local flags = tonumber(v[5] or nil)
-    if flags and math.floor(flags / LEFT) % 2 == 1 then
-      flags = flags - LEFT
-      if flags == 0 then call('HDEL', key, 'f') else call('HSET', key, 'f', flags) end
+  if r.state ~= 'r' then
+    if has(r, LEFT) then
+      flag(r, LEFT, false)
+      save(r)
     end
     return false
   end
-  local G
-  if not v[1] then
-    local raw = place_of(id)
-    G = raw and group(raw)
-    if not G then
-      damaged(id, q)
-      return false
-    end
+  local f = r.f
+  local G = r.group and group(r.group)
+  local of = r.like and G or f
+  local payload = get_bytes(r, 'p') or false
+  if not r.name or not (payload or (r.like and G)) then
+    damaged(id, q)
+    return false
   end
-  local expires = v[4] or (G and G.x)
-  if expires and expires ~= '0' and tonumber(expires) <= now then
-    local r = load(id)
+  local expires = f.x or of.x
+  if expires and expires ~= '0' and (tonumber(expires) or 0) <= now then
     count(q, 'r', -1)
     finish(r, '5', 'expired', nil)
     write(r)
     return false
   end
-  if v[5] and math.floor(tonumber(v[5]) / P_OUT) % 2 == 1 then v[2] = call('GET', P .. 'p:' .. id) end
   local row = false
-  if not v[2] then
-    if not G then
-      damaged(id, q)
-      return false
-    end
-    local _, index = place_of(id)
-    row = call('LINDEX', chunk(G, 'a', index), index % 128)
-  end
-  if G then show_template(G) end
-  if v[1] then v[1] = text_of('n', v[1]) else v[1] = text_of('n', G.n) end
-  local tok = next_token()
-  local ahead = tok - now
-  if v[12] == '1' then
-    call('HSET', key, 's', '@' .. session, 'k', tok, 'o', nonce, 'z', v[13], 'b', ahead)
-  elseif ahead ~= 0 or v[13] then
-    call('HSET', key, 's', '@' .. session, 'k', tok, 'o', nonce, 'b', ahead)
+  if r.like then
+    if not payload then row = call('LINDEX', chunk(G, 'a', r.index), r.index % 128) end
+    show_template(G)
   else
-    call('HSET', key, 's', '@' .. session, 'k', tok, 'o', nonce)
+    show_name(f.n)
   end
-  local of = G
-  if v[10] then of = group(string.sub(v[10], 1, 16)) end
-  if of then
-    of.R = of.R + 1
-    touch(of)
-  end
-  held[#held + 1] = id
-  v[3], v[12] = row, nil
-  claims[#claims + 1] = { id, int(tok), queue, priority, v }
+  if f.z == '1' then call('HSET', key_of(id), 'z', f.k) end
+  if f.b then call('HDEL', key_of(id), 'b') end
+  hold(key_of(id), session, nonce)
+  if G then group_runs(G) end
+  add_claim(id, number, not r.like and f.n, payload, f.a or false, f.t or false,
+    { f.x or false, f.v or false, f.h or false, f.i or false, f.j or false, row })
   return true
 end
 
 -- Hands out up to `want` next members of a group by its cursor. Returns how many; the cursor says whether it is spent.
-local function take_members(G, queue, priority, want, session, nonce, held)
+local function take_members(G, number, want, session, nonce, held)
   local first = G.c
   local last = math.min(first + want, G.T) - 1
   if last < first then return 0 end
   local ids, keys = {}, {}
+  local before = 'm' .. G.raw
+  local key_before = P .. 't:' .. before
   for index = first, last do
-    local id = 'm' .. G.raw .. int(index)
-    ids[#ids + 1] = id
-    keys[#keys + 1] = key_of(id)
+    local i = index - first + 1
+    ids[i], keys[i] = before .. index, key_before .. index
   end
   local clear = G.w == 0 and call('EXISTS', unpack(keys)) == 0
   local expired = G.x and tonumber(G.x) <= now
@@ -113,28 +123,22 @@ local function take_members(G, queue, priority, want, session, nonce, held)
     elseif expired then
       count(G.q, 'r', -1)
       spent = spent + 1
-      local r = { id = id, f = {}, sets = {}, drops = {}, new = {}, group = G.raw, index = index, like = true, name = G.n,
-        q = G.q, prio = G.r, keep = tonumber(G.t) or DAY, flags = 0, gen = 1, tok = 0, state = 'r' }
+      local r = { id = id, f = {}, new = {}, group = G.raw, index = index, like = true, name = G.n, q = G.q, prio = G.r,
+        keep = tonumber(G.t) or DAY, flags = 0, gen = 1, tok = 0, state = 'r' }
       finish(r, '5', 'expired', nil)
       write(r)
     else
-      local tok = next_token()
-      local ahead = tok - now
-      if ahead ~= 0 then
-        call('HSET', keys[i], 's', '@' .. session, 'k', tok, 'o', nonce, 'b', ahead)
-      else
-        call('HSET', keys[i], 's', '@' .. session, 'k', tok, 'o', nonce)
-      end
-      G.R = G.R + 1
-      held[#held + 1] = id
+      hold(keys[i], session, nonce)
       n = n + 1
-      claims[#claims + 1] = { id, int(tok), queue, priority, { false, false, rows[i] or '' } }
+      held[#held + 1] = id
+      add_claim(id, number, false, false, false, false, rows[i] or '')
     end
   end
   if G.T - G.c - G.w <= 0 then G.c, G.w = G.T, 0 end
   count(G.q, 'r', -n)
   count(G.q, 'n', n)
-  G.dirty = true
+  G.R = G.R + n
+  G.S = G.S + n
   touch(G)
   return n
 end
@@ -142,24 +146,47 @@ end
 -- Takes from one line; returns how many more are wanted, and whether the line is empty now.
 local function take_line(queue, q, priority, want, session, nonce, held)
   local key = line(queue, priority)
+  local number
   while want > 0 and spent < 200 do
     local entries = call('LRANGE', key, 0, want - 1)
+    if not entries[1] then return want, true end
+    number = number or line_number(queue, priority)
     local short = #entries < want
     local used, plain = 0, 0
-    for _, entry in ipairs(entries) do
+    for _, id in ipairs(entries) do
       if want == 0 then break end
-      if #entry == 17 and string.byte(entry) == 103 then
-        local G = group(string.sub(entry, 2))
-        if G then want = want - take_members(G, queue, priority, want, session, nonce, held) end
+      if #id == 17 and string.byte(id) == 103 then
+        local G = group(string.sub(id, 2))
+        if G then want = want - take_members(G, number, want, session, nonce, held) end
         if G and G.c < G.T then
           short = false
           break
         end
-      elseif take_record(entry, queue, q, priority, session, nonce, held) then
-        want = want - 1
-        plain = plain + 1
       else
-        spent = spent + 1
+        local record = P .. 't:' .. id
+        local v = redis.pcall('HMGET', record, 's', 'f', 'n', 'p', 'a', 't')
+        local taken
+        local flags = v[2]
+        if flags == '8' and not v[1] then
+          v[4] = call('GET', P .. 'p:' .. id)
+          flags = false
+        end
+        if v[4] and v[3] and not v[1] and not flags then
+          local n = v[3]
+          if not seen_names[n] then show_name(n) end
+          hold(record, session, nonce)
+          add_claim(id, number, n, v[4], v[5], v[6], false)
+          taken = true
+        else
+          taken = take_uncommon(id, q, number, session, nonce)
+        end
+        if taken then
+          held[#held + 1] = id
+          want = want - 1
+          plain = plain + 1
+        else
+          spent = spent + 1
+        end
       end
       used = used + 1
     end
@@ -169,7 +196,6 @@ local function take_line(queue, q, priority, want, session, nonce, held)
     end
     if used > 0 then call('LPOP', key, used) end
     if short and used == #entries then return want, true end
-    if #entries == 0 then return want, true end
   end
   return want, false
 end
@@ -215,14 +241,17 @@ local function claim_again(session, nonce)
       local G = group(r.group)
       if not payload then row = call('LINDEX', chunk(G, 'a', r.index), r.index % 128) end
       show_template(G)
+    else
+      show_name(f.n)
     end
-    claims[#claims + 1] = { r.id, f.k, text_of('q', r.q), r.prio, { text_of('n', r.name), payload, row, f.x or false,
-      false, f.v or false, f.h or false, f.a or false, f.t or false, f.i or false, f.j or false },
-      int(r.tok - (tonumber(f.b) or 0)) }
+    add_claim(r.id, line_number(text_of('q', r.q), r.prio), not r.like and f.n, payload, f.a or false, f.t or false,
+      { f.x or false, f.v or false, f.h or false, f.i or false, f.j or false, row, f.k,
+        int(r.tok - (tonumber(f.b) or 0)) })
   end
 end
 
--- session, nonce, n, number of queues, queues. Answer: {now, next due instant, claims, templates}.
+-- session, nonce, n, number of queues, queues. Answer: {now, next due instant, first token, claims, lines, names,
+-- templates}.
 local function claim()
   local session, nonce, want = arg(), arg(), number()
   local queues = {}
@@ -236,10 +265,11 @@ local function claim()
       claim_again(session, nonce)
     else
       call('HSET', P .. 'h:' .. session, 'o', nonce)
-      last_token, spent = tonumber(call('GET', P .. 'k') or nil) or 0, 0
-      local held = {}
+      first_token = math.max((tonumber(call('GET', P .. 'k') or nil) or 0) + 1, now)
+      last_token, spent = first_token - 1, 0
+      local held, mark_of_session = {}, '@' .. session
       for _, queue in ipairs(queues) do
-        if want > 0 then want = take_queue(queue, want, session, nonce, held) end
+        if want > 0 then want = take_queue(queue, want, mark_of_session, nonce, held) end
       end
       if held[1] then
         call('SADD', P .. 's:' .. session, unpack(held))
@@ -251,5 +281,5 @@ local function claim()
   close_books()
   if delayed then next_due = call('ZRANGE', P .. 'd', 0, 0, 'WITHSCORES')[2] or false end
   if next_due then next_due = int(tonumber(next_due)) end
-  return { int(now), next_due, claims, templates }
+  return { now_text, next_due, first_token and int(first_token) or false, flat, lines, names, templates }
 end

@@ -53,3 +53,4 @@ local function save_groups()
     end
   end
 end
+--#scope

@@ -27,7 +27,8 @@ local function prepare(run)
   local due, expires = times(run.delay, run.due, run.expires_in, run.expires)
   run.due_at = due and due > now and due or nil
   run.expires_at = expires
-  local head = { 'n', run.number, 'a', now }
+  run.flags = (expires or run.group) and MORE or 0
+  local head = { 'n', run.number, 'a', now_text }
   if run.q ~= '0' then head[#head + 1] = 'q' head[#head + 1] = run.q end
   if run.priority ~= '0' then head[#head + 1] = 'r' head[#head + 1] = run.priority end
   if expires then head[#head + 1] = 'x' head[#head + 1] = expires end
@@ -44,7 +45,9 @@ local function write_record(run, i, waiting)
   local key = P .. 't:' .. id
   if #payload > INLINE then
     call('SET', P .. 'p:' .. id, payload)
-    call('HSET', key, 'f', P_OUT, 'g', ARGV[base + 2], unpack(run.head))
+    call('HSET', key, 'f', P_OUT + run.flags, 'g', ARGV[base + 2], unpack(run.head))
+  elseif run.flags ~= 0 then
+    call('HSET', key, 'f', run.flags, 'p', payload, 'g', ARGV[base + 2], unpack(run.head))
   else
     call('HSET', key, 'p', payload, 'g', ARGV[base + 2], unpack(run.head))
   end
@@ -83,3 +86,4 @@ local function push_then()
     if ids[1] then place_run(run, ids) end
   end
 end
+--#scope

@@ -98,6 +98,10 @@ local function count_member(G, r, reason, result)
   finish_if_ended(G)
 end
 
+local function tell_task(r)
+  if r.like then tell_place(r.group, r.index) else tell(r.id) end
+end
+
 -- The terminal edge: result, reason, indexes, group and watchers in one step. The task stands in no order now.
 local function finish(r, state, reason, result)
   r.state = state
@@ -111,7 +115,7 @@ local function finish(r, state, reason, result)
     if r.keep == 0 then result = nil end
   end
   flag(r, REVOKED, false)
-  tell(r.id)
+  tell_task(r)
   local B = r.f.j and group(r.f.j)
   if B then
     B.B = now

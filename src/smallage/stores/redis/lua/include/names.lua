@@ -36,3 +36,4 @@ local function text_of(kind, n)
   spelled[known] = text
   return text
 end
+--#scope

@@ -30,3 +30,4 @@ local function delay(entry, due, queue)
     ring(queue, 1)
   end
 end
+--#scope

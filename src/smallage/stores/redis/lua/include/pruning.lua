@@ -49,6 +49,7 @@ end
 local function remove_group(G)
   call('UNLINK', G.key, G.key .. ':b')
   call('RPUSH', P .. 'gz', G.raw .. '0 ' .. int(math.ceil(G.T / 128)) .. ' ' .. (G.U and '1' or '0'))
+  if G.U then call('SREM', P .. 'gu', G.raw) end
   total('done', -G.D)
   total('dead', -G.F)
   total('cancelled', -G.C)

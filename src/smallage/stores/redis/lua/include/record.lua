@@ -4,7 +4,7 @@ local FIELDS = { 's', 'n', 'p', 'g', 'q', 'r', 'a', 'k', 'o', 'b', 'z', 'e', 'v'
   'f', 'i', 'j' }
 local ENDED = { ['4'] = 'done', ['5'] = 'dead', ['6'] = 'cancelled' }
 -- Bits of the flags field f.
-local REVOKED, RAN, LEFT, P_OUT, Y_OUT, U_OUT = 1, 2, 4, 8, 16, 32
+local REVOKED, RAN, LEFT, P_OUT, Y_OUT, U_OUT, MORE = 1, 2, 4, 8, 16, 32, 64
 local OUT = { p = P_OUT, y = Y_OUT, u = U_OUT }
 -- A value longer than this turns a small hash into a table that is many times larger, so it gets a key of its own.
 local INLINE = 64
@@ -75,6 +75,9 @@ local function get_bytes(r, field)
   return r.f[field]
 end
 local function save(r)
+  local f = r.f
+  -- MORE: the record has fields that the short ways of claim and settle do not look at.
+  flag(r, MORE, (f.x or f.v or f.h or f.i or f.j or f.z or f.u or has(r, U_OUT)) and true or false)
   if r.reflag then put(r, 'f', r.flags ~= 0 and int(r.flags) or nil) end
   r.reflag = false
   local sets, drops = {}, {}
@@ -129,3 +132,4 @@ local function remove(r)
   end
   if ENDED[r.state] and not (r.keep == 0 and r.state ~= '5' and not r.group) then total(ENDED[r.state], -1) end
 end
+--#scope

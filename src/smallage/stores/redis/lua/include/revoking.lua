@@ -27,7 +27,7 @@ local function cancel_rows(G)
     G.C = G.C + n
     total('cancelled', n)
     touch(G)
-    G.all = true
+    tell_all(G.raw)
   end
   if not G.P and G.c < G.T then call('LREM', line(text_of('q', G.q), G.r), 1, 'g' .. G.raw) end
   unplace_cursor(G)
@@ -73,9 +73,4 @@ local function revoke_one(id, terminate)
   finish(r, '6', 'revoked', nil)
   write(r)
   return 'c'
-end
-local function tell_ranges()
-  for raw, G in pairs(groups) do
-    if G and G.all then call('PUBLISH', P .. 'e:' .. raw, 'all') end
-  end
 end

@@ -1,35 +1,118 @@
 --#include claiming
 --#include insert
 -- Ends and moves of claims. A settlement is: id, generation, token, nonce, kind, and what the kind brings:
--- d(one) and f(ailed): bytes, (f: reason,) messages · c(ancelled): bytes, reason · r(etry): due, delay, bytes error,
+-- d(one): result · e: done without one · D(one) and f(ailed): bytes, (f: reason,) messages · c(ancelled): bytes, reason · r(etry): due, delay, bytes error,
 -- bytes payload, queue, priority, expiry, bytes note · s(nooze): delay · l (released) · k (parked) · x (crashed): bytes
-local LOOK = { 's', 'k', 'o', 'h', 'f', 'i', 'j', 'n', 'q', 't', 'u' }
 
--- The common end: a plain record that is done. Reads nothing that it does not need, writes one command.
-local function done_plain(id, v, result)
-  local key = key_of(id)
-  local keep = tonumber(v[10] or nil) or DAY
-  if keep == 0 then result = nil end
-  local q = v[9] or '0'
-  if v[5] then call('UNLINK', P .. 'p:' .. id) end
+-- The two common ends are done at once and only their books are gathered: a plain record, and a like member.
+local plain_ends, plain_ids, plain_tombs = 0, {}, {}
+local caller, caller_ids, left_queues = false, {}, {}
+
+-- A plain record that is done: v holds its s k o f q t n. One command writes its end.
+local function done_plain(id, key, v, result)
+  local keep = v[6]
+  if keep == '0' then result = nil end
+  if v[4] then call('UNLINK', P .. 'p:' .. id) end
   if result and #result > INLINE then
     call('SET', P .. 'y:' .. id, result)
-    call('HSET', key, 's', '4', 'p', '', 'o', '', 'z', '1', 'e', now, 'f', Y_OUT)
+    call('HSET', key, 's', '4', 'p', '', 'o', '', 'z', '1', 'e', now_text, 'f', Y_OUT + MORE)
+  elseif v[4] then
+    call('HSET', key, 's', '4', 'p', '', 'o', '', 'z', '1', 'e', now_text, 'f', MORE, result and 'y' or 's', result or '4')
   elseif result then
-    call('HSET', key, 's', '4', 'p', '', 'o', '', 'z', '1', 'e', now, 'y', result)
+    call('HSET', key, 's', '4', 'p', '', 'o', '', 'z', '1', 'e', now_text, 'y', result)
   else
-    call('HSET', key, 's', '4', 'p', '', 'o', '', 'z', '1', 'e', now)
+    call('HSET', key, 's', '4', 'p', '', 'o', '', 'z', '1', 'e', now_text)
   end
-  if v[5] and not (result and #result > INLINE) then call('HDEL', key, 'f') end
-  drop(string.sub(v[1], 2), id)
-  count(q, 'n', -1)
-  if keep == 0 then
+  local session = v[1]
+  if session == caller then
+    caller_ids[#caller_ids + 1] = id
+  else
+    if caller then drop(string.sub(session, 2), id) else caller, caller_ids = session, { id } end
+  end
+  local q = v[5] or '0'
+  left_queues[q] = (left_queues[q] or 0) + 1
+  if not keep then
+    plain_ends = plain_ends + 1
+    plain_ids[plain_ends] = id
+  elseif keep == '0' then
     tombs[#tombs + 1] = id
   else
     total('done', 1)
-    if keep == -1 then call('RPUSH', P .. 'f:keep', id) else list_ending(id, now + keep) end
+    if keep == '-1' then call('RPUSH', P .. 'f:keep', id) else list_ending(id, now + tonumber(keep)) end
   end
-  tell(id)
+  to_tell[#to_tell + 1] = id
+end
+
+-- A like member that is done: its record gives way to an entry in its group.
+local member_ends = {}
+local function done_member(G, id, key, index, v, result)
+  call('UNLINK', key)
+  local ends = member_ends[G.raw]
+  if not ends then
+    ends = { n = 0, group = G }
+    member_ends[G.raw] = ends
+  end
+  if G.t == '0' then result = nil end
+  local tok = tonumber(v[2])
+  ends.n = ends.n + 1
+  ends[ends.n] = index
+  local at_chunk = math.floor(index / 128)
+  local entries = ends['r' .. at_chunk]
+  if not entries then
+    entries = {}
+    ends['r' .. at_chunk] = entries
+    ends.chunks = ends.chunks or {}
+    ends.chunks[#ends.chunks + 1] = at_chunk
+  end
+  entries[#entries + 1] = member_end(index, 4, 1, tok, tok - (tonumber(v[7] or nil) or 0), now, nil, result)
+  if v[1] == caller then
+    caller_ids[#caller_ids + 1] = id
+  else
+    drop(string.sub(v[1], 2), id)
+  end
+  G.D, G.R, G.S = G.D + 1, G.R - 1, G.S + 1
+  if index >= G.c then G.w = G.w + 1 end
+  tell_place(G.raw, index)
+end
+local function flush_ends()
+  for _, ends in pairs(member_ends) do
+    local G = ends.group
+    count(G.q, 'n', -ends.n)
+    total('done', ends.n)
+    local sets = {}
+    for i = 1, ends.n do
+      local m = 4 * i
+      sets[m - 3], sets[m - 2], sets[m - 1], sets[m] = 'SET', 'u1', ends[i], 1
+    end
+    for from = 1, #sets, 4000 do
+      call('BITFIELD', G.key .. ':b', unpack(sets, from, math.min(from + 3999, #sets)))
+    end
+    for _, at_chunk in ipairs(ends.chunks) do
+      call('RPUSH', G.key .. ':r:' .. at_chunk, unpack(ends['r' .. at_chunk]))
+      free_rows(G, at_chunk * 128)
+    end
+    touch(G)
+    member_ends[G.raw] = nil
+    finish_if_ended(G)
+  end
+  if caller_ids[1] then
+    local session = string.sub(caller, 2)
+    for _, id in ipairs(caller_ids) do drop(session, id) end
+    caller_ids = {}
+  end
+  for q, n in pairs(left_queues) do count(q, 'n', -n) end
+  left_queues = {}
+  if plain_ends > 0 then
+    total('done', plain_ends)
+    local minute = math.floor((now + DAY) / 60000000)
+    local ids = endings[minute]
+    if ids then
+      for _, id in ipairs(plain_ids) do ids[#ids + 1] = id end
+    else
+      endings[minute] = plain_ids
+    end
+    plain_ends, plain_ids = 0, {}
+  end
 end
 
 local function park(r)
@@ -56,12 +139,12 @@ local function retry(r, due, delay_us, payload, queue, priority, expires, note)
   put_bytes(r, 'u', note)
   local G = r.group and group(r.group)
   if G then G.Y = G.Y + 1 end
-  tell(r.id)
+  tell_task(r)
   to_scheduled(r, due or now + delay_us)
 end
 
 local apply = {
-  d = function(r)
+  D = function(r)
     finish(r, '4', nil, bytes())
   end,
   f = function(r)
@@ -100,7 +183,9 @@ local apply = {
 }
 -- Reads past the arguments of a settlement that changes nothing.
 local function skip(kind)
-  if kind == 'd' or kind == 'f' then
+  if kind == 'd' then
+    at = at + 1
+  elseif kind == 'D' or kind == 'f' then
     bytes()
     if kind == 'f' then arg() end
     for _ = 1, number() do read_run() end
@@ -145,24 +230,48 @@ local function refused(id, gen, tok)
 end
 
 local function settle_one()
-  local id, gen, tok, nonce, kind = arg(), number(), arg(), arg(), arg()
-  local v = redis.pcall('HMGET', key_of(id), unpack(LOOK))
-  local current = not v.err and v[1] and string.byte(v[1]) == 64 and v[2] == tok and v[3] == nonce
-      and (tonumber(v[4] or nil) or 1) == gen
-  if not current then
+  local id, gen, tok, nonce, kind = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
+  at = at + 5
+  local key = P .. 't:' .. id
+  local v = redis.pcall('HMGET', key, 's', 'k', 'o', 'f', 'q', 't', 'n', 'b', 'h')
+  if v.err or not v[1] or v[2] ~= tok or v[3] ~= nonce or (v[9] or '1') ~= gen or string.byte(v[1]) ~= 64 then
     skip(kind)
-    return refused(id, gen, tonumber(tok))
+    flush_ends()
+    return refused(id, tonumber(gen), tonumber(tok))
   end
-  if kind == 'd' and v[8] and not v[6] and not v[7] and not v[11] and (not v[5] or v[5] == '8') then
-    done_plain(id, v, bytes())
-    push_then()
+  if kind == 'd' or kind == 'e' then
+    local result
+    if kind == 'd' then result = arg() end
+    local flags = v[4]
+    if v[7] then
+      if not flags or flags == '8' then
+        done_plain(id, key, v, result)
+        return 'o'
+      end
+    elseif not flags then
+      local raw, index = place_of(id)
+      local G = raw and group(raw)
+      if G then
+        v[7] = v[8]
+        done_member(G, id, key, index, v, result)
+        if G.z and G.D + G.F + G.C >= G.T then flush_ends() end
+        return 'o'
+      end
+    end
+    flush_ends()
+    local r = load(id)
+    put(r, 'z', '1')
+    drop_claim(r)
+    finish(r, '4', nil, result)
+    write(r)
     return 'o'
   end
+  flush_ends()
   local r = load(id)
   put(r, 'z', '1')
   drop_claim(r)
   apply[kind](r)
   write(r)
-  if kind == 'd' or kind == 'f' then push_then() end
+  if kind == 'D' or kind == 'f' then push_then() end
   return 'o'
 end
