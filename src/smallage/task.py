@@ -8,10 +8,10 @@ import time
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar
 
-from smallage.core import calls, codec, options, retry
+from smallage.core import calls, codec, declared, options, retry
 from smallage.core.binding import Binding
 from smallage.core.canvas import Signature
-from smallage.core.errors import ImproperlyConfigured, MaxRetriesExceededError, Retry
+from smallage.core.errors import MaxRetriesExceededError, Retry
 from smallage.core.message import Envelope
 from smallage.request import Request, direct, running
 from smallage.result import AsyncResult, EagerResult
@@ -48,10 +48,10 @@ class Prepared:
     def __init__(self, task: Task[Any, Any]) -> None:
         conf = task.app.conf
         self.version: int = conf.version
+        declared.check({name: getattr(task, name) for name in declared.CHECKED})  # a class's own, or changed since
         self.envelope = task_envelope(task)
         self.limits = task.own_limits()
         self.ack = options.ack_mode(task.ack, conf.task_acks_late if task.acks_late is None else task.acks_late)
-        options.retry_limit(task.max_retries)
         self.binding = Binding(task.function(), bound=task.takes_self())
         typed = task.typing
         self.fewest = self.binding.fewest if typed else 0
@@ -90,7 +90,7 @@ def task_envelope(task: Task[Any, Any]) -> Envelope:
     )
     once = options.ack_mode(task.ack, conf.task_acks_late if task.acks_late is None else task.acks_late) == "early"
     budgets = (0, 0) if once or lost_is_final is False else (task.max_crashes, task.max_lost)
-    queue = route.get("queue") or task.queue or base.queue
+    queue = route.get("queue") or getattr(task.queue, "name", task.queue) or base.queue
     rank = route.get("priority", task.priority)
     return Envelope(
         name=task.name,
@@ -107,6 +107,11 @@ class Task(Generic[P, R]):
     """A function that workers can run. Made by `@app.task`; subclass it (`base=`) to share behaviour.
 
     Attributes are the options; None takes the app's setting. They may be changed at any time and hold for later calls.
+
+    The hooks `on_success`, `on_failure`, `on_retry` and `after_return`, and the signals of a run, are called in the
+    worker before the end is written to the store. So they may be called for an end that the store then refuses,
+    because the run had lost its claim, or that is lost with the worker: the task runs again, and its hooks with it.
+    What must happen exactly once belongs into a task of its own that the body pushes, or behind `request.token`.
     """
 
     app: Smallage
@@ -543,13 +548,7 @@ def make_task(
 
 def check_options(values: Mapping[str, Any]) -> None:
     """Refuse, when a task is declared, option values that could only fail later."""
-    options.priority(values.get("priority"))
-    options.limits(values.get("soft_time_limit"), values.get("time_limit"))
-    if "max_retries" in values:
-        options.retry_limit(values["max_retries"])
-    options.ack_mode(values.get("ack"), values.get("acks_late"))
-    if values.get("serializer") not in (None, "json", "msgpack"):
-        raise ImproperlyConfigured(f"serializer {values['serializer']!r} is not offered; use 'json' or 'msgpack'.")
+    declared.check(values)
 
 
 def _send(sig: Signature, args: Any, kwargs: Any, given: dict[str, Any]) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from smallage.core import options as bounds
+from smallage.core.declared import serializer
 from smallage.core.errors import ImproperlyConfigured
 from smallage.core.ids import check_queue
 from smallage.core.message import Envelope
@@ -17,6 +18,8 @@ _LATER = frozenset({"link", "link_error", "chain", "chord", "stamped_headers", "
 
 def check(options: Mapping[str, Any]) -> None:
     """Raise TypeError for an option that nobody knows, ImproperlyConfigured for one that is not offered."""
+    if "serializer" in options:
+        serializer("serializer", options["serializer"])
     if not _KNOWN.issuperset(options):
         for name in options:
             if name in _LATER and options[name] is not None:

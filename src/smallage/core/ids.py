@@ -53,7 +53,7 @@ def check_name(text: Any) -> str:
     if not isinstance(text, str) or _NAME.fullmatch(text) is None:
         raise ImproperlyConfigured(
             f"A task's name is a letter or underscore followed by letters, digits and _ . : - (at most 200), not "
-            f"{_shown(text)}."
+            f"{_shown(text)}. Give the task one with name=."
         )
     return text
 
