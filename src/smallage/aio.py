@@ -48,11 +48,11 @@ async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwar
 
 
 class AsyncWaiter:
-    """A coroutine's subscription to one id: the hub's thread serves all of them."""
+    """A coroutine's subscription to ids: the hub's thread serves all of them."""
 
-    def __init__(self, hub: Hub, name: str) -> None:
+    def __init__(self, hub: Hub, *names: str) -> None:
         self._hub = hub
-        self._name = name
+        self._names = names
         self._loop = asyncio.get_running_loop()
         self._event = asyncio.Event()
         self._left = False
@@ -62,14 +62,19 @@ class AsyncWaiter:
             self._loop.call_soon_threadsafe(self._event.set)
 
     def _enter(self) -> None:
-        self._hub.add(self._name, self._notify)
+        for name in self._names:
+            self._hub.add(name, self._notify)
         if self._left:  # cancelled meanwhile
-            self._hub.discard(self._name, self._notify)
+            self._discard()
+
+    def _discard(self) -> None:
+        for name in self._names:
+            self._hub.discard(name, self._notify)
 
     def _leave(self) -> None:
         """Unsubscribe without making the event loop wait for it."""
         self._left = True
-        _threads().submit(self._hub.discard, self._name, self._notify)
+        _threads().submit(self._discard)
 
     async def __aenter__(self) -> AsyncWaiter:
         try:

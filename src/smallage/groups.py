@@ -393,6 +393,25 @@ class GroupResult(_Counters, Generic[R]):
             raise TimeoutError(f"The group {self.id} has not ended within {timeout:g} seconds; it goes on.")
         return min(left, REREAD)
 
+    def _parents(self) -> tuple[str, ...]:
+        return () if self.parent is None else (self.parent.id, *self.parent._parents())
+
+    def _follow(self) -> None:
+        """Raise the error of the oldest parent that has failed, if any has."""
+        if self.parent is not None:
+            self.parent._follow()
+            self.parent._raise_failure()
+
+    def _raise_failure(self) -> None:
+        view = self.app.store.group(self.id)
+        if view is None or not view.failed + view.cancelled:
+            return
+        for page in _pages(self.app, self.id):
+            for member in page:
+                _, state, value = _outcome(member, self.convert)
+                if state in _REVERSED:
+                    raise value
+
     def _values(self, propagate: bool, callback: Callable[[str, Any], Any] | None = None) -> list[Any]:
         values: list[Any] = []
         for page in _pages(self.app, self.id):

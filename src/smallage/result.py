@@ -76,12 +76,26 @@ def _loaded(error: codec.ErrorData) -> BaseException | None:
         kind = vars(kind).get(part) if isinstance(kind, (type, ModuleType)) else None
     if not isinstance(kind, type) or not issubclass(kind, Exception) or issubclass(kind, RemoteError):
         return None
+    made = _built(kind, error.args)
+    if made is not None:
+        for name in codec.CARRIED.get(kind, ()):
+            setattr(made, name, error.extra.get(name))
+    return made
+
+
+def _built(kind: type[Exception], args: tuple[Any, ...]) -> Exception | None:
+    """An exception of this class made by what Python itself has under it, which sets `errno` and the like."""
     builtin: Any = next(base for base in kind.__mro__ if base.__module__ == "builtins")
+    made: Exception
     try:
-        made: BaseException = builtin.__new__(kind)
-    except TypeError:  # a class written in C that wants more than an empty start
-        return None
-    made.args = error.args
+        made = builtin.__new__(kind, *args)
+        builtin.__init__(made, *args)
+    except Exception:  # arguments that Python's own class does not take
+        try:
+            made = builtin.__new__(kind)
+        except TypeError:  # nor none at all
+            return None
+        made.args = args
     return made
 
 
@@ -155,7 +169,9 @@ class AsyncResult(Generic[R]):
 
     @property
     def state(self) -> str:
-        """PENDING, STARTED, RETRY, SUCCESS, FAILURE, REVOKED, IGNORED or a state of the task's own."""
+        """PENDING, STARTED, RETRY, SUCCESS, FAILURE, REVOKED, IGNORED or a state of the task's own.
+
+        A task with `ignore_result` reads SUCCESS for a minute after its end, then PENDING, as an unknown id does."""
         return self._read()[0]
 
     status = state
@@ -237,20 +253,39 @@ class AsyncResult(Generic[R]):
         """Wait for the end and return the value.
 
         Raises TimeoutError after `timeout` seconds (the task goes on), the task's exception if it failed, and
-        TaskRevokedError if it was cancelled or expired; with `propagate=False` these are returned. `interval`, `no_ack`
-        and `on_message` are Celery's and change nothing: the store tells when the task has ended.
+        TaskRevokedError if it was cancelled or expired; with `propagate=False` these are returned. For a chord's body
+        it raises what its first failed member raised, maybe before the others have ended; with `follow_parents=False`
+        the body's own ChordError. `interval`, `no_ack` and `on_message` are Celery's and change nothing: the store
+        tells when the task has ended.
         """
         if self.unkept:
             return None  # type: ignore[return-value]
         check_may_wait(not disable_sync_subtasks)
         if not self.ready():
             deadline = None if timeout is None else time.monotonic() + timeout
-            with Waiter(self.app.hub, self.id) as waiter:
+            parents = self._parents() if propagate and follow_parents else ()
+            with Waiter(self.app.hub, self.id, *parents) as waiter:
                 while not self.ready():
+                    if parents:
+                        self._follow()
                     waiter.wait(self._patience(deadline, timeout))
-        return self._value(propagate, callback)
+        return self._value(propagate, callback, follow_parents)
 
     wait = get
+
+    def _parents(self) -> tuple[str, ...]:
+        return () if self.parent is None else (self.parent.id, *self.parent._parents())
+
+    def _follow(self) -> None:
+        """Raise the error of the oldest parent that has failed, if any has."""
+        if self.parent is not None:
+            self.parent._follow()
+            self.parent._raise_failure()
+
+    def _raise_failure(self) -> None:
+        state, value, _ = self._read()
+        if state in PROPAGATE_STATES:
+            raise value
 
     def _patience(self, deadline: float | None, timeout: float | None) -> float:
         """Seconds to wait at most now; raises TimeoutError when the time is over."""
@@ -261,15 +296,19 @@ class AsyncResult(Generic[R]):
             raise TimeoutError(f"The task {self.id} has not ended within {timeout:g} seconds; it goes on.")
         return min(left, REREAD)
 
-    def _value(self, propagate: bool, callback: Callable[[str, Any], Any] | None = None) -> R:
+    def _value(
+        self, propagate: bool, callback: Callable[[str, Any], Any] | None = None, follow_parents: bool = True
+    ) -> R:
         state, value, _ = self._read()
         if callback is not None:
             callback(self.id, value)
         if propagate and state in PROPAGATE_STATES:
+            if follow_parents:
+                self._follow()
             raise value
         return value  # type: ignore[no-any-return]
 
-    async def aget(self, timeout: float | None = None, propagate: bool = True) -> R:
+    async def aget(self, timeout: float | None = None, propagate: bool = True, follow_parents: bool = True) -> R:
         """`get` for asyncio: waits without blocking the event loop; thousands may wait at once."""
         from smallage.aio import AsyncWaiter, in_thread
 
@@ -278,10 +317,13 @@ class AsyncResult(Generic[R]):
         check_may_wait(False)
         if not await in_thread(self.ready):
             deadline = None if timeout is None else time.monotonic() + timeout
-            async with AsyncWaiter(self.app.hub, self.id) as waiter:
+            parents = self._parents() if propagate and follow_parents else ()
+            async with AsyncWaiter(self.app.hub, self.id, *parents) as waiter:
                 while not await in_thread(self.ready):
+                    if parents:
+                        await in_thread(self._follow)
                     await waiter.wait(self._patience(deadline, timeout))
-        return self._value(propagate)
+        return await in_thread(self._value, propagate, None, follow_parents)
 
     async def astate(self) -> str:
         """`state` without blocking the event loop."""
@@ -379,12 +421,12 @@ class EagerResult(AsyncResult[R]):
 
     def get(self, timeout: float | None = None, propagate: bool = True, *rest: Any, **more: Any) -> R:
         """The value at once; raises what the task raised."""
-        return self._value(propagate, more.get("callback"))
+        return self._value(propagate, more.get("callback"), more.get("follow_parents", True))
 
     wait = get
 
-    async def aget(self, timeout: float | None = None, propagate: bool = True) -> R:
-        return self._value(propagate)
+    async def aget(self, timeout: float | None = None, propagate: bool = True, follow_parents: bool = True) -> R:
+        return self._value(propagate, None, follow_parents)
 
     def forget(self) -> None:
         """There is nothing to remove."""

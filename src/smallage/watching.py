@@ -94,19 +94,21 @@ class Hub:
 
 
 class Waiter:
-    """A thread's subscription to one id."""
+    """A thread's subscription to ids."""
 
-    def __init__(self, hub: Hub, name: str) -> None:
+    def __init__(self, hub: Hub, *names: str) -> None:
         self._hub = hub
-        self._name = name
+        self._names = names
         self._event = threading.Event()
 
     def __enter__(self) -> Waiter:
-        self._hub.add(self._name, self._event.set)
+        for name in self._names:
+            self._hub.add(name, self._event.set)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._hub.discard(self._name, self._event.set)
+        for name in self._names:
+            self._hub.discard(name, self._event.set)
 
     def wait(self, timeout: float | None) -> bool:
         """True when something may have changed since the last call; False after `timeout` seconds."""

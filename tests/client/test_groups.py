@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import threading
 from typing import Any
@@ -468,8 +469,33 @@ def test_a_failed_member_fails_the_body(bench, add, total):
     result = chord([add.s(1), add.s("fail", 3), add.s("fail", 4)], body.s()).apply_async()
     bench.run()
     with pytest.raises(ChordError, match=rf"Dependency {result.parent.id}\.1 raised ValueError\(3\)"):
+        result.get(follow_parents=False)
+    with pytest.raises(ValueError, match="3"):
         result.get()
+    with pytest.raises(ValueError, match="3"):
+        asyncio.run(result.aget())
+    assert isinstance(result.get(propagate=False), ChordError)
     assert ran == []
+
+
+def test_a_failed_member_ends_the_wait_for_the_body(bench, add, total):
+    """The others have not ended yet, so the body has not either."""
+    result = chord([add.s("fail", 3), add.s(4)], total.s()).apply_async()
+    bench.step()
+    with pytest.raises(ValueError, match="3"):
+        result.get(timeout=5)
+    with pytest.raises(ValueError, match="3"):
+        asyncio.run(result.aget(timeout=5))
+    assert result.state == "PENDING"
+
+
+def test_a_forgotten_header_leaves_the_bodys_own_error(bench, add, total):
+    result = chord([add.s("fail", 3)], total.s()).apply_async()
+    bench.run()
+    assert isinstance(result.get(propagate=False), ChordError)
+    bench.store.forget([result.parent.id])
+    with pytest.raises(ChordError):
+        result.get()
 
 
 def test_a_chords_options(bench, add, total):

@@ -305,3 +305,44 @@ def test_a_lone_handle_belongs_to_the_current_app(bench, monkeypatch):
     other = Smallage("other", broker="memory://")
     assert AsyncResult("x").app is other
     other.close()
+
+
+# -- exceptions keep what they say --------------------------------------------------------------------------------
+class DiskError(OSError):
+    def __init__(self, disk):
+        super().__init__(5, f"disk {disk} is gone")
+        self.disk = disk
+
+
+def travelled(error):
+    return restored(codec.encode_error(error))[0]
+
+
+@pytest.mark.parametrize(
+    ("error", "attributes"),
+    [
+        (FileNotFoundError(2, "No such file", "a.txt"), ("errno", "strerror", "filename")),
+        (OSError(18, "Cross-device link", "a", None, "b"), ("errno", "filename", "filename2")),
+        (PermissionError("just text"), ("errno",)),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), ("encoding", "object", "start", "reason")),
+        (StopIteration(5), ("value",)),
+        (DiskError(3), ("errno", "strerror")),
+        (errors.Reject("no good", requeue=True), ("reason", "requeue")),
+        (errors.MaxRetriesExceededError("no more", task_args=[1], task_kwargs={"a": 2}), ("task_args", "task_kwargs")),
+        (errors.Retry("again", when=5), ("message", "when", "exc", "excs", "sig")),
+        (errors.Retry(exc=KeyError("x"), when=5), ("when", "excs")),
+        (KeyError("x"), ()),
+        (RuntimeError(), ()),
+    ],
+)
+def test_an_exception_says_afterwards_what_it_said_before(error, attributes):
+    made = travelled(error)
+    assert type(made) is type(error)
+    assert str(made) == str(error)
+    for name in attributes:
+        assert getattr(made, name) == getattr(error, name), name
+
+
+def test_attributes_that_cannot_travel_are_texts():
+    made = travelled(errors.MaxRetriesExceededError("no more", task_args=(object(),), task_kwargs={}))
+    assert made.task_args.startswith("(<object")

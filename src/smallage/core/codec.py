@@ -27,7 +27,7 @@ from uuid import UUID
 import msgspec
 from msgspec.msgpack import Ext
 
-from smallage.core.errors import DecodeError, EncodeError
+from smallage.core.errors import DecodeError, EncodeError, MaxRetriesExceededError, Reject, Retry
 
 MAX_DEPTH: Final = 64
 MAX_INT_BYTES: Final = 1786
@@ -542,6 +542,16 @@ class ErrorData(msgspec.Struct, frozen=True):
     args: tuple[Any, ...]
     message: str
     traceback: str | None = None
+    extra: dict[str, Any] = {}
+    """Attributes of `CARRIED`."""
+
+
+CARRIED: Final[dict[type, tuple[str, ...]]] = {
+    Reject: ("reason", "requeue"),
+    Retry: ("message", "when", "excs"),
+    MaxRetriesExceededError: ("task_args", "task_kwargs"),
+}
+"""Attributes that our own exceptions keep beside their arguments on the way."""
 
 
 def encode_error(error: BaseException, traceback: str | None = None) -> bytes:
@@ -552,20 +562,24 @@ def encode_error(error: BaseException, traceback: str | None = None) -> bytes:
     if isinstance(getattr(error, "exc_type", None), str) and hasattr(error, "remote_traceback"):
         module, name = "", getattr(error, "exc_type", name)  # a RemoteError passed on keeps its first type
         message = str(getattr(error, "message", message))
-    return _encode([module, name, _error_args(error), message, _shorten(traceback)])
+    extra = {attribute: _error_value(getattr(error, attribute, None)) for attribute in CARRIED.get(kind, ())}
+    return _encode([module, name, _error_args(error), message, _shorten(traceback), *([extra] if extra else [])])
 
 
 def _error_args(error: BaseException) -> list[Any]:
-    made: list[Any] = []
-    for value in error.args:
-        try:
-            packed = _plain(value, 1)
-            if len(_encode(packed)) > MAX_MESSAGE:
-                packed = _text(value, MAX_MESSAGE)
-        except Exception:
-            packed = _text(value, MAX_MESSAGE, repr)
-        made.append(packed)
-    return made
+    args: tuple[Any, ...] = error.args
+    if isinstance(error, OSError) and len(args) == 2 and error.filename is not None:
+        args = (*args, error.filename, *(() if error.filename2 is None else (None, error.filename2)))
+    return [_error_value(value) for value in args]
+
+
+def _error_value(value: Any) -> Any:
+    """A value of an exception; text if it cannot travel or is large."""
+    try:
+        packed = _plain(value, 1)
+        return packed if len(_encode(packed)) <= MAX_MESSAGE else _text(value, MAX_MESSAGE)
+    except Exception:
+        return _text(value, MAX_MESSAGE, repr)
 
 
 def _text(value: Any, most: int, form: Any = str) -> str:
@@ -593,7 +607,8 @@ def decode_error(data: bytes) -> ErrorData:
     value = decode_value(data)
     try:
         module, kind, args, message, traceback = value[:5]
-        made = ErrorData(module, kind, tuple(args), message, traceback)
+        extra = value[5] if len(value) > 5 and type(value[5]) is dict else {}
+        made = ErrorData(module, kind, tuple(args), message, traceback, extra)
     except (TypeError, ValueError):
         raise DecodeError("not an error of ours") from None
     if not (isinstance(module, str) and isinstance(kind, str) and isinstance(message, str)):

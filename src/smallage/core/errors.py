@@ -100,6 +100,10 @@ class Reject(TaskPredicate):
 class Retry(TaskPredicate):
     """The task is to be run again. `exc` is the error that led to it, `when` the delay in seconds or the instant."""
 
+    exc: BaseException | str | None = None
+    is_eager = False
+    sig: Any = None
+
     def __init__(
         self,
         message: str | None = None,
