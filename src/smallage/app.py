@@ -455,9 +455,10 @@ class Smallage:
         while True:
             if failed is not None:
                 if not pauses:
+                    said = str(failed)
                     raise StoreUnavailable(
-                        f"The store cannot be reached: {failed}. Check that it runs and that the URL is right; repeat "
-                        "the call with the same task_id if the task must not be doubled."
+                        f"{said}{'' if said.endswith(('.', '?', '!')) else '.'} Check that it runs and that its URL is "
+                        "right; repeat the call with the same task_id if the task must not be doubled."
                     ) from failed
                 time.sleep(pauses.pop(0))
             try:

@@ -100,8 +100,11 @@ def push_many(task: Task[Any, R], rows: Iterable[Any], call: dict[str, Any]) -> 
     envelope, extras = task.call(prepared, (), {}, call)
 
     def messages() -> Iterator[Message]:
-        for args, kwargs in _checked_rows(task, rows):
-            yield app.message(envelope, args, kwargs, extras, prepared.names, prepared.warn_over)
+        for place, (args, kwargs) in enumerate(_checked_rows(task, rows)):
+            try:
+                yield app.message(envelope, args, kwargs, extras, prepared.names, prepared.warn_over)
+            except EncodeError as error:
+                raise type(error)(f"Row {place}: {error}") from None
 
     results: list[AsyncResult[R]] = []
     for step in _steps(messages(), lambda message: len(message.payload)):

@@ -349,7 +349,8 @@ def _automatic(request: Request, error: Exception, worker: WorkerContext) -> Out
         limit = task.retry_kwargs.get("max_retries", task.max_retries)
     if retry.refused(request.retries, limit):
         return None
-    again = RetryError(exc=error, when=retry.automatic_delay(task, request.retries, worker.rng))
+    delay = retry.automatic_delay(task, request.retries, worker.rng)
+    again = RetryError(exc=error, when=task.default_retry_delay if delay is None else delay)
     again.__traceback__ = error.__traceback__
     return _retried(request, again, worker, counted=True)
 

@@ -228,6 +228,8 @@ def test_many_independent_tasks_in_few_round_trips(bench, add):
         add.delay_many([(1,), (1, 2, 3)])
     with pytest.raises(TypeError, match="Row 0 is a bare int"):
         add.delay_many([5])
+    with pytest.raises(EncodeError, match="Row 1: argument 'a'"):
+        add.delay_many([(1,), (object(),)])
     assert add.delay_many([{"a": 1, "b": 2}])[0].state == "PENDING"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import random
 
 import pytest
@@ -317,3 +318,15 @@ def test_the_error_of_a_retry_is_kept_with_its_traceback(bench):
     assert isinstance(error, Boom)
     assert traceback is not None
     assert "raise error" in traceback
+
+
+def test_the_log_says_when_an_automatic_retry_is_due(bench, caplog):
+    caplog.set_level(logging.INFO, "smallage.task")
+
+    @bench.app.task(autoretry_for=(KeyError,), default_retry_delay=7)
+    def flaky():
+        raise KeyError("x")
+
+    flaky.delay()
+    bench.step()
+    assert "retry: KeyError in 7s" in caplog.text
