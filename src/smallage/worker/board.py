@@ -18,7 +18,6 @@ from __future__ import annotations
 import math
 import mmap
 import os
-import tempfile
 import threading
 from collections.abc import Collection
 from enum import IntEnum
@@ -132,6 +131,8 @@ def size_of(slots: int) -> int:
 
 def shared_by_file(slots: int) -> Board:
     """A board that a process started by exec can map too: its `fd` is to be passed on."""
+    import tempfile
+
     with tempfile.TemporaryFile() as file:
         file.truncate(size_of(slots))
         fd = os.dup(file.fileno())

@@ -202,9 +202,11 @@ class Child:
         signals.worker_process_init.send(sender=None)
         self.board.seen = monotonic()
         self.pool.start()
+        self.line.say(Word("announced", session=self.start.session))
+        for word in self.line.hear(wait=False) or ():  # a stop that came meanwhile, before anything is claimed
+            self._obey(word)
         threading.Thread(target=self._listen, name="smallage-line", daemon=True).start()
         threading.Thread(target=self._engine, name="smallage-engine", daemon=True).start()
-        self.line.say(Word("announced", session=self.start.session))
         if self.start.number == 0:
             signals.worker_ready.send(sender=self.plan.node)
         self.pool.run()

@@ -180,8 +180,10 @@ class Supervisor:
         says = {1: f"finishing what runs, at most {timeout:g}s", 2: "handing back what runs", 3: "killing the children"}
         if not quietly:
             logger.warning("Stopping: %s", says[level])
-        for child in self._children:
-            if level == 3 or child.start.slots == 0:
+        for child in list(self._children):
+            if not child.announced and child.line.fileno() >= 0:
+                self._hear(child)
+            if level == 3 or not child.announced:  # one that is still starting has nothing in hand
                 child.kill("stop")
             else:
                 child.line.say_later(Word("drain", seconds=timeout))
