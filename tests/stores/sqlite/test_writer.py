@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import apsw
 import pytest
 
 from smallage.core.errors import StoreFull, StoreUnavailable
+from smallage.stores.sqlite import writer as writer_module
 from smallage.stores.sqlite.writer import Writer
 
 
@@ -221,3 +223,40 @@ def test_a_durable_act_never_joins_a_transaction_that_does_not_wait_for_the_disk
         thread.join(20)
     assert levels == [FULL]
     assert rows(writer) == [1, 5, 6]
+
+
+def test_a_commit_stands_while_another_process_copies_the_log(
+    writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The writer's own copying is then refused; that must not be taken for a failure of the commit before it."""
+    monkeypatch.setattr(writer_module, "WAL_PAGES", 1)
+    writer.run(lambda connection: connection.execute("insert into t values (1)"))
+    copying, over = threading.Event(), threading.Event()
+
+    def patience(times: int) -> bool:
+        copying.set()  # it has the lock of those who copy, and waits for our transaction to end
+        over.wait(20)
+        return False
+
+    def copy() -> None:
+        other = apsw.Connection(str(tmp_path / "w.db"))
+        other.execute("select count(*) from t").fetchall()  # opens the log
+        other.set_busy_handler(patience)
+        with contextlib.suppress(apsw.BusyError):
+            other.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_FULL)
+        other.close()
+
+    copier = threading.Thread(target=copy)
+
+    def act(connection: apsw.Connection) -> str:
+        connection.execute("insert into t values (2)")
+        copier.start()
+        assert copying.wait(20)
+        return "done"
+
+    try:
+        assert writer.run(act) == "done"
+    finally:
+        over.set()
+        copier.join()
+    assert writer.run(lambda connection: connection.execute("select count(*) from t").fetchone()) == (2,)

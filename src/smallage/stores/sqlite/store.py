@@ -330,7 +330,10 @@ class SqliteStore:
         """Copy the log into the database, without waiting for readers or writers."""
         with said_plainly(self.path), self._readers.lend() as connection:
             connection.execute("rollback")
-            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            try:
+                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            except apsw.BusyError:
+                pass  # another process is at it
 
     def leave(self, session: str) -> list[str]:
         left = self._write(lambda act: sessions.leave(act, session), durable=False)

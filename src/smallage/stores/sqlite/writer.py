@@ -183,7 +183,10 @@ class Writer:
         """The backstop for a log that no `tick` has checkpointed in time."""
         self.wal_pages = pages
         if pages >= WAL_PAGES:
-            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            try:
+                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            except apsw.BusyError:
+                pass  # another process is at it; raising here would deny a commit that has taken place
         return apsw.SQLITE_OK
 
     def pause(self, patience: float) -> bool:
