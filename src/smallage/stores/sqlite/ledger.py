@@ -1,6 +1,6 @@
 """The steps that verbs are made of, inside one write transaction: what stands where, ends, groups, budgets.
 
-An `Act` is one verb at work. It reads the book (tokens, both ends of the order, counters) and each group at most once
+An `Act` is one verb at work. It reads the book (tokens, counters) and each group at most once
 and writes them at the end; tasks are written at once. It gathers the bells and changes to tell of after the commit.
 """
 
@@ -56,6 +56,9 @@ TASK_REWAIT = query("task_rewait")
 TASK_ENVELOPE = query("task_envelope")
 TASK_DELETE = query("task_delete")
 NEXT_DUE = query("next_due")
+LINE_LAST = query("line_last")
+LINE_FIRST = query("line_first")
+PARKED_LAST = query("parked_last")
 GROUP_SAVE = query("group_save")
 GROUP_DELETE = query("group_delete")
 GROUP_TASKS_DELETE = query("group_tasks_delete")
@@ -72,17 +75,17 @@ INBOX_PUT = query("inbox_put")
 class Book:
     """The one row of `book`."""
 
-    __slots__ = ("back", "before", "front", "grace_boot", "pruned", "purged", "reached_boot", "stale", "tok")
+    __slots__ = ("before", "grace_boot", "pruned", "purged", "reached_boot", "stale", "tok")
 
     def __init__(self, row: Any) -> None:
         self.before = row
         (
-            self.tok, self.front, self.back, self.reached_boot, self.grace_boot, self.stale, self.pruned, self.purged
+            self.tok, self.reached_boot, self.grace_boot, self.stale, self.pruned, self.purged
         ) = row  # fmt: skip
 
     def row(self) -> tuple[Any, ...]:
         return (
-            self.tok, self.front, self.back, self.reached_boot, self.grace_boot, self.stale, self.pruned, self.purged
+            self.tok, self.reached_boot, self.grace_boot, self.stale, self.pruned, self.purged
         )  # fmt: skip
 
 
@@ -103,6 +106,7 @@ class Act:
         self.all_changed = False
         self._book: Book | None = None
         self._groups: dict[str, Group | None] = {}
+        self._last: dict[tuple[str, int], int] = {}
         self._next_due: int | None = None
         self._next_due_known = False
 
@@ -196,15 +200,18 @@ class Act:
         return self.row(RESULT_ONE, group.num, index)
 
     # -- order ------------------------------------------------------------------------------------------------------
-    def back(self) -> int:
-        book = self.book
-        book.back += 1
-        return int(book.back)
+    def back(self, queue: str, priority: int) -> int:
+        """A place behind all ready entries of a queue and priority."""
+        key = (queue, priority)
+        last = self._last.get(key)
+        if last is None:
+            last = self.row(LINE_LAST, queue, priority)[0] or 0
+        self._last[key] = last + 1
+        return int(last + 1)
 
-    def front(self) -> int:
-        book = self.book
-        book.front -= 1
-        return int(book.front)
+    def front(self, queue: str, priority: int) -> int:
+        """A place before all ready entries of a queue and priority."""
+        return int(self.row(LINE_FIRST, queue, priority)[0] or 0) - 1
 
     def ring(self, queue: str, strokes: int = 1) -> None:
         """After the commit, let so many listeners of the queue know."""
@@ -221,7 +228,7 @@ class Act:
         promoted = 0
         while (due := self.next_due()) is not None and due <= self.now:
             entries = self.tasks(TASKS_DUE, self.now, STEP)
-            self.run_each(TASK_PROMOTE, [(entry.seq, self.back()) for entry in entries])
+            self.run_each(TASK_PROMOTE, [(e.seq, self.back(e.queue, e.priority)) for e in entries])
             for entry in entries:
                 if entry.kind == CURSOR and (group := self.any_group(entry.grp)) is not None:
                     self._due_is_over(group)
@@ -232,6 +239,10 @@ class Act:
             self._next_due_known = False
         return promoted
 
+    def forget_due(self) -> None:
+        """What was noted as scheduled may not be."""
+        self._next_due_known = False
+
     def note_due(self, due: int, queue: str) -> None:
         """Something was scheduled; ring if nothing else is due sooner."""
         nearest = self.next_due()
@@ -240,7 +251,8 @@ class Act:
             self._next_due = due
 
     def to_ready(self, task: Task, front: bool = False) -> None:
-        self._place(task, READY, self.front() if front else self.back(), None)
+        end = self.front if front else self.back
+        self._place(task, READY, end(task.queue, task.priority), None)
         self.ring(task.queue)
 
     def to_scheduled(self, task: Task, due: int) -> None:
@@ -307,7 +319,8 @@ class Act:
         if self.row(NAME_KNOWN, task.name) is not None:
             self.to_scheduled(task, self.now + PARK_DELAY_US)
         else:
-            self._place(task, PARKED, self.back(), None)
+            last = self.row(PARKED_LAST, task.name)[0] or 0
+            self._place(task, PARKED, last + 1, None)
 
     def unpark(self, name: str) -> int:
         n = 0
@@ -402,7 +415,7 @@ class Act:
             state, pos = SCHEDULED, 0
             self.note_due(due, group.t_queue)
         else:
-            state, pos, due = READY, self.back(), None
+            state, pos, due = READY, self.back(group.t_queue, group.t_priority), None
             self._due_is_over(group)
             self.ring(group.t_queue, group.unclaimed)
         self.run(
@@ -461,7 +474,7 @@ class Act:
         if (target := self.any_group(task.body_of)) is not None:
             target.body_ended_us = 0
             target.touched = True
-        self.run(TASK_REVIVE, (task.seq, READY, self.back()))
+        self.run(TASK_REVIVE, (task.seq, READY, self.back(task.queue, task.priority)))
         self.ring(task.queue)
         return True
 

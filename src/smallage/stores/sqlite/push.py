@@ -13,15 +13,30 @@ from smallage.stores.sqlite.rows import LIKE, READY, SCHEDULED, WAITING, encode_
 TASK_DIGEST = query("task_digest")
 TASK_DIGESTS = query("task_digests")
 TASK_INSERT = query("task_insert")
+TASK_TAKE_OUT = query("task_take_out")
 
 
 def push(act: Act, messages: Sequence[Message]) -> list[PushVerdict]:
     """See `Store.push`."""
-    found, over, known = verdicts(act, messages)
+    digests = [digest(message) for message in messages]
+    if _insert_all(act, messages, digests):
+        return ["ok"] * len(messages)
+    found, over, digests = verdicts(act, messages)
     if "conflict" not in found:
         act.run_each(TASK_DELETE, [(seq,) for seq in over])
-        insert(act, messages, found, known)
+        insert(act, messages, found, digests)
     return found
+
+
+def _insert_all(act: Act, messages: Sequence[Message], digests: Sequence[bytes]) -> bool:
+    """Write all, if no id is taken; False, and nothing is written, if one is or may be."""
+    if any(len(message.id) > 37 for message in messages):
+        return False  # may be a like member's
+    inserted = insert(act, messages, ["ok"] * len(messages), digests)
+    if inserted == len(messages):
+        return True
+    act.run_each(TASK_TAKE_OUT, [(message.id,) for message in messages[:inserted]])
+    return False
 
 
 def verdicts(act: Act, messages: Sequence[Message]) -> tuple[list[PushVerdict], list[int], list[bytes]]:
@@ -52,12 +67,15 @@ def verdicts(act: Act, messages: Sequence[Message]) -> tuple[list[PushVerdict], 
     return found, over, digests
 
 
-def insert(act: Act, messages: Sequence[Message], found: Sequence[PushVerdict], digests: Sequence[bytes]) -> None:
-    """Write those of the messages that were found ok, and place them in order."""
-    now, back, run = act.now, act.book.back, act.run
-    envelope, due, expires, queue = None, None, None, ""
+def insert(act: Act, messages: Sequence[Message], found: Sequence[PushVerdict], digests: Sequence[bytes]) -> int:
+    """Write those of the messages that were found ok, and place them in order. Stops at the first whose id is taken;
+    returns how many were passed."""
+    now, run, changes = act.now, act.run, act.changes
+    envelope, due, expires = None, None, None
     strokes: dict[str, int] = {}
+    passed = 0
     for message, verdict, known in zip(messages, found, digests, strict=True):
+        passed += 1
         if verdict != "ok":
             continue
         e = message.envelope
@@ -68,21 +86,24 @@ def insert(act: Act, messages: Sequence[Message], found: Sequence[PushVerdict], 
                 act.note_due(due, e.queue)
             else:
                 due = None
-                queue = e.queue
+        queue, pos = e.queue, 0
         if due is None:
-            back += 1
+            pos = act.back(queue, e.priority)
             strokes[queue] = strokes.get(queue, 0) + 1
         run(
             TASK_INSERT,
             (
-                message.id, READY if due is None else SCHEDULED, e.queue, e.priority, back, e.name, message.group,
+                message.id, READY if due is None else SCHEDULED, queue, e.priority, pos, e.name, message.group,
                 message.index, None, due, expires, now, e.keep_us, e.max_crashes, e.max_lost, known, None,
                 message.payload,
             ),
         )  # fmt: skip
-    act.book.back = back
+        if not changes():
+            act.forget_due()
+            return passed - 1
     for queue, n in strokes.items():
         act.ring(queue, n)
+    return passed
 
 
 def insert_body(act: Act, message: Message, group: str) -> None:

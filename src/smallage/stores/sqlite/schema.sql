@@ -2,12 +2,10 @@
 -- which count from the machine's start. Instants that never come are 1 << 62.
 -- States: 1 scheduled, 2 ready, 3 running, 4 waiting, 5 parked, 6 done, 7 dead, 8 cancelled.
 
--- One row: tokens, both ends of the order, the grace rule, counters.
+-- One row: the last token, the grace rule, counters.
 create table book (
   one integer primary key check (one = 1),
   tok integer not null default 0,
-  front integer not null default 0,
-  back integer not null default 0,
   reached_boot integer,
   grace_boot integer not null default 0,
   stale integer not null default 0,

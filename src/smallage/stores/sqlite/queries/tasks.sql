@@ -42,10 +42,11 @@ from task t where t.queue = ?1 and t.state in (1, 2) and t.kind <> 2 and (t.grp 
 -- cursor_of_group: The place of a group in the order, after `task_columns`.
 from task t where t.grp = ?1 and t.kind = 2
 
--- task_insert: A new task.
+-- task_insert: A new task, unless the id is taken.
 insert into task (id, state, queue, priority, pos, name, grp, idx, body_of, due_us, expires_us, pushed_us,
   keep_us, max_crashes, max_lost, digest, envelope, payload)
 values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+on conflict (id) do nothing
 
 -- task_digest: What a push compares with the task that has its id: digest, kind, end of its life and of its group's.
 select t.id, t.seq, t.digest, t.kind, t.prune_us, g.prune_us
@@ -54,6 +55,9 @@ from task t left join grp g on g.id = t.grp where t.id = ?1
 -- task_digests: The same for an array of ids, with the id.
 select t.id, t.seq, t.digest, t.kind, t.prune_us, g.prune_us
 from carray(?1) k cross join task t on t.id = k.value left join grp g on g.id = t.grp
+
+-- task_take_out: Remove a task by its id.
+delete from task where id = ?1
 
 -- task_delete: Remove a task.
 delete from task where seq = ?1
@@ -120,6 +124,15 @@ select envelope from task where seq = ?1
 -- next_due: The earliest due time.
 select min(due_us) from task where state = 1
 
+-- line_last: The place of the last ready entry of a queue and priority.
+select max(pos) from task where state = 2 and queue = ?1 and priority = ?2
+
+-- line_first: The place of the first one.
+select min(pos) from task where state = 2 and queue = ?1 and priority = ?2
+
+-- parked_last: The place of the last parked task of a name.
+select max(pos) from task where state = 5 and name = ?1
+
 -- queue_has_ready: Whether anything could be claimed from a queue.
 select 1 from task t where t.state = 2 and t.queue = ?1
   and not exists (select 1 from queue q where q.name = ?1 and q.paused) limit 1
@@ -142,12 +155,11 @@ values (?, 1, 7, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 -- paused: Queues from which nothing is claimed.
 select name from queue where paused
 
--- book_load: Tokens, order and counters.
-select tok, front, back, reached_boot, grace_boot, stale, pruned, purged from book
+-- book_load: Last token, grace and counters.
+select tok, reached_boot, grace_boot, stale, pruned, purged from book
 
 -- book_save: The same.
-update book set tok = ?1, front = ?2, back = ?3, reached_boot = ?4, grace_boot = ?5, stale = ?6, pruned = ?7,
-  purged = ?8
+update book set tok = ?1, reached_boot = ?2, grace_boot = ?3, stale = ?4, pruned = ?5, purged = ?6
 
 -- purge_plain: Remove the ready and scheduled tasks of a queue that no group must hear of.
 delete from task where queue = ?1 and state in (1, 2) and kind = 0 and grp is null and body_of is null returning id
