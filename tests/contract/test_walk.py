@@ -637,7 +637,7 @@ def differences(expected: Any, got: Any) -> str:
 # -- running it -------------------------------------------------------------------------------------------------------
 
 LONG = os.environ.get("SMALLAGE_WALK") == "long"
-EXAMPLES = {"memory": 60, "sqlite": 25, "redis": 25}
+EXAMPLES = {"memory": 40, "sqlite": 12, "redis": 12}
 
 
 def walk(kind: str, opener: Callable[[FakeClock], Store] | None) -> None:
@@ -658,13 +658,13 @@ def walk(kind: str, opener: Callable[[FakeClock], Store] | None) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(36_000 if LONG else 300)
+@pytest.mark.timeout(36_000 if LONG else 600)
 def test_the_model_keeps_the_invariants() -> None:
     walk("memory", None)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(36_000 if LONG else 300)
+@pytest.mark.timeout(36_000 if LONG else 600)
 def test_sqlite_agrees_with_the_model() -> None:
     with tempfile.TemporaryDirectory(prefix="smallage-walk-") as folder:
         names = itertools.count()
@@ -673,7 +673,7 @@ def test_sqlite_agrees_with_the_model() -> None:
 
 @pytest.mark.slow
 @pytest.mark.redis
-@pytest.mark.timeout(36_000 if LONG else 300)
+@pytest.mark.timeout(36_000 if LONG else 600)
 def test_redis_agrees_with_the_model(redis_url: str) -> None:
     names = itertools.count()
     walk("redis", lambda clock: base.open(redis_url, clock=clock, namespace=f"walk{next(names)}"))
