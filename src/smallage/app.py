@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib
-import logging
 import os
 import sys
 import threading
@@ -14,6 +13,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
 from smallage.core import calls, codec, options
+from smallage.core.binding import is_coroutine
 from smallage.core.canvas import Signature
 from smallage.core.errors import (
     AlreadyRegistered,
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from smallage.stores.base import Store
     from smallage.task import AsyncTask
     from smallage.watching import Hub
-
-logger = logging.getLogger("smallage.app")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -233,7 +231,7 @@ class Smallage:
 
     def _note_settings(self) -> None:
         for note in self.conf.notes[self._noted :]:
-            logger.warning("%s", note)
+            _warn("%s", note)
         self._noted = len(self.conf.notes)
 
     # -- tasks ----------------------------------------------------------------------------------------------------
@@ -296,7 +294,7 @@ class Smallage:
         if check_name(made.name) in self.tasks:
             raise AlreadyRegistered(f"A task '{made.name}' is registered already.")
         made.app = self
-        made.is_async = importlib.import_module("inspect").iscoroutinefunction(made.function())
+        made.is_async = is_coroutine(made.function())
         self.tasks[made.name] = made
         return made
 
@@ -422,9 +420,7 @@ class Smallage:
                 f"The {what} of {name} are {size:,} bytes; the limit is {conf.task_payload_limit:,}. Store the data "
                 "(file, object store, database) and pass its key; or raise task_payload_limit."
             )
-        logger.warning(
-            "The %s of %s are %d bytes; large ones slow the store down. Pass a key instead.", what, name, size
-        )
+        _warn("The %s of %s are %d bytes; large ones slow the store down. Pass a key instead.", what, name, size)
 
     def publish(
         self, messages: Sequence[Message], retry: bool | None = None, policy: Mapping[str, Any] | None = None
@@ -531,6 +527,12 @@ def current_task() -> AnyTask | None:
 def current_app() -> Smallage:
     """The app that was made (or `set_current`) last; a nameless one if there is none."""
     return _current if _current is not None else Smallage()
+
+
+def _warn(text: str, *values: object) -> None:
+    import logging  # costs a program that only pushes more than this file does
+
+    logging.getLogger("smallage.app").warning(text, *values)
 
 
 def _after_fork() -> None:

@@ -15,7 +15,6 @@ from smallage.core import codec
 from smallage.core.errors import DecodeError, RemoteError, TaskRevokedError, TimeoutError, WorkerLostError
 from smallage.core.states import TERMINAL, celery_state
 from smallage.request import running
-from smallage.watching import REREAD, Waiter
 
 if TYPE_CHECKING:
     from smallage.app import Smallage
@@ -258,6 +257,8 @@ class AsyncResult(Generic[R]):
         the body's own ChordError. `interval`, `no_ack` and `on_message` are Celery's and change nothing: the store
         tells when the task has ended.
         """
+        from smallage.watching import Waiter
+
         if self.unkept:
             return None  # type: ignore[return-value]
         check_may_wait(not disable_sync_subtasks)
@@ -289,6 +290,8 @@ class AsyncResult(Generic[R]):
 
     def _patience(self, deadline: float | None, timeout: float | None) -> float:
         """Seconds to wait at most now; raises TimeoutError when the time is over."""
+        from smallage.watching import REREAD
+
         if deadline is None:
             return REREAD
         left = deadline - time.monotonic()

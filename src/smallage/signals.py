@@ -6,12 +6,9 @@ logged and changes nothing.
 
 from __future__ import annotations
 
-import logging
 import weakref
 from collections.abc import Callable
 from typing import Any
-
-logger = logging.getLogger("smallage.signals")
 
 Receiver = Callable[..., Any]
 
@@ -66,7 +63,9 @@ class Signal:
                 try:
                     answers.append((receiver, receiver(signal=self, sender=sender, **named)))
                 except Exception as error:
-                    logger.exception("A receiver of %s failed", self.name)
+                    import logging
+
+                    logging.getLogger("smallage.signals").exception("A receiver of %s failed", self.name)
                     answers.append((receiver, error))
         return answers
 

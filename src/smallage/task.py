@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 import time
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar
 
 from smallage.core import calls, codec, declared, options, retry
-from smallage.core.binding import Binding
+from smallage.core.binding import Binding, is_coroutine
 from smallage.core.canvas import Signature
 from smallage.core.errors import MaxRetriesExceededError, Retry
 from smallage.core.message import Envelope
@@ -172,12 +171,16 @@ class Task(Generic[P, R]):
 
     def function(self) -> Any:
         """The function behind `run`, without `self` bound."""
-        found = inspect.getattr_static(type(self), "run")
+        found = self._found_run()
         return found.__func__ if isinstance(found, staticmethod) else found
 
     def takes_self(self) -> bool:
         """True if the function's first parameter is the task itself."""
-        return not isinstance(inspect.getattr_static(type(self), "run"), staticmethod)
+        return not isinstance(self._found_run(), staticmethod)
+
+    def _found_run(self) -> Any:
+        """`run` as it stands in the class, a staticmethod for functions that do not take the task."""
+        return next(vars(kind)["run"] for kind in type(self).__mro__ if "run" in vars(kind))
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the body here and now, as a plain function call."""
@@ -537,7 +540,7 @@ def make_task(
         "bind": bind,
         "abstract": False,
         "run": function if bind else staticmethod(function),
-        "is_async": inspect.iscoroutinefunction(function),
+        "is_async": is_coroutine(function),
         "__doc__": function.__doc__,
         "__module__": function.__module__,
         "__wrapped__": staticmethod(function),

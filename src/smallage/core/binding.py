@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import CodeType, FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import inspect  # slow to load, and needed only for what is no plain function, or to word an error
+
+_VARARGS, _VARKEYWORDS, _COROUTINE = 0x04, 0x08, 0x80
+"""Flags of code objects, as `inspect.CO_*`."""
 
 
 class Binding:
@@ -60,6 +65,8 @@ class Binding:
 
     def signature(self) -> inspect.Signature:
         """The signature as callers of `delay` see it."""
+        import inspect
+
         whole = inspect.signature(self._run, follow_wrapped=False)
         return whole.replace(parameters=list(whole.parameters.values())[self._skip :])
 
@@ -76,12 +83,14 @@ def _shape(run: Callable[..., Any]) -> _Shape:
         return (
             positional,
             len(run.__defaults__ or ()),
-            _flag(code, inspect.CO_VARARGS),
+            _flag(code, _VARARGS),
             only,
             only - frozenset(run.__kwdefaults__ or ()),
             code.co_posonlyargcount,
-            _flag(code, inspect.CO_VARKEYWORDS),
+            _flag(code, _VARKEYWORDS),
         )
+    import inspect
+
     parameters = list(inspect.signature(run, follow_wrapped=False).parameters.values())
     places = [one for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
     only_keyword = [one for one in parameters if one.kind is one.KEYWORD_ONLY]
@@ -94,6 +103,15 @@ def _shape(run: Callable[..., Any]) -> _Shape:
         sum(one.kind is one.POSITIONAL_ONLY for one in places),
         any(one.kind is one.VAR_KEYWORD for one in parameters),
     )
+
+
+def is_coroutine(function: Any) -> bool:
+    """True if calling `function` gives a coroutine."""
+    if isinstance(function, FunctionType) and "_is_coroutine_mark" not in function.__dict__:  # inspect's, from 3.12 on
+        return _flag(function.__code__, _COROUTINE)
+    import inspect
+
+    return inspect.iscoroutinefunction(function)
 
 
 def _flag(code: CodeType, flag: int) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from hashlib import sha256
 from typing import Any, Final
 
 from smallage.core.errors import ImproperlyConfigured
@@ -28,6 +27,8 @@ def random_uuid_text(digits: str) -> str:
 def child_id(parent: str, generation: int, retries: int, ordinal: int, digest: bytes) -> str:
     """Id of the `ordinal`-th task pushed by this attempt of `parent`: when a killed attempt is run again, it pushes
     the same ids, which the store answers with `dup`. An explicit retry or requeue gets new ones."""
+    from hashlib import sha256  # loads OpenSSL
+
     text = f"{parent}\0{generation}\0{retries}\0{ordinal}\0".encode()
     return random_uuid_text(sha256(text + digest).hexdigest()[:32])
 

@@ -7,7 +7,6 @@ never by a worker's. Payloads, results, rows and progress notes are opaque bytes
 from __future__ import annotations
 
 from functools import lru_cache
-from hashlib import sha256
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -162,6 +161,8 @@ class Settlement(msgspec.Struct, frozen=True):
 
 @lru_cache(maxsize=1024)
 def _digest_start(name: str, queue: str, priority: int) -> Any:
+    from hashlib import sha256  # loads OpenSSL, which a process that never pushes or takes need not
+
     return sha256(f"{name}\0{queue}\0{priority}\0".encode())
 
 

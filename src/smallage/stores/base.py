@@ -42,7 +42,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Literal, Protocol, TypeAlias
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -426,9 +425,9 @@ class Store(Protocol):
         """Claim from this queue again."""
 
     def purge(self, queue: str) -> int:
-        """Remove the ready and scheduled tasks of a queue, bodies that their end releases into it too; members of groups
-        end as cancelled. Then groups' unclaimed rows end as cancelled, and a body that these release stays. Returns how
-        many."""
+        """Remove the ready and scheduled tasks of a queue, bodies that their end releases into it too; members of
+        groups end as cancelled. Then groups' unclaimed rows end as cancelled, and a body that these release stays.
+        Returns how many."""
 
     def unpark(self, name: str | None = None) -> int:
         """Send parked tasks (of one name, or all) back to their queues."""
@@ -457,7 +456,7 @@ def open(url: str, **options: Any) -> Store:
     `unix://path`, and Celery's and Valkey's spellings of those. Options: `namespace` (default "smallage"), `clock` and
     `nonce` for tests, and what the store itself takes. Raises ImproperlyConfigured for anything else.
     """
-    scheme = urlsplit(url).scheme
+    scheme = url.partition("://")[0].lower() if "://" in url else ""
     kind = SCHEMES.get(scheme)
     if kind is None:
         raise ImproperlyConfigured(

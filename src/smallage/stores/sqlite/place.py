@@ -6,7 +6,6 @@ import os
 import stat
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote
 
 from smallage.core.errors import ImproperlyConfigured, StoreRefused, StoreUnavailable
 
@@ -27,7 +26,11 @@ def path_of(url: str, namespace: str) -> Path:
         raise ImproperlyConfigured(
             f"{url!r} is no SQLite URL: write sqlite:///relative/path or sqlite:////absolute/path"
         )
-    text = unquote(url[len(PREFIX) :])
+    text = url[len(PREFIX) :]
+    if "%" in text:
+        from urllib.parse import unquote
+
+        text = unquote(text)
     if not text or text.endswith("/") or "\0" in text:
         raise ImproperlyConfigured("A SQLite URL names a file, such as sqlite:///.smallage/queue.db")
     if text.partition("?")[0] != text or ":memory:" in text:
