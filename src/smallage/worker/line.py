@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 
 import msgspec
@@ -78,9 +79,9 @@ class Line:
             words, self._put_back = self._put_back, []
             return words
         try:
-            data = self._sock.recv(65536, 0 if wait else socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return []
+            if not wait and not self._readable():  # MSG_DONTWAIT would not do: gevent's sockets wait all the same
+                return []
+            data = self._sock.recv(65536)
         except OSError:
             return None
         if not data:
@@ -89,3 +90,8 @@ class Line:
         *lines, rest = self._in.split(b"\n")
         self._in = bytearray(rest)
         return [self._decode(line) for line in lines]
+
+    def _readable(self) -> bool:
+        poll = select.poll()
+        poll.register(self._sock, select.POLLIN)
+        return bool(poll.poll(0))
