@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("smallage.worker")
 
+LEFT_BEHIND = 5.0
+"""Seconds that a stop waits for an event loop whose tasks do not end."""
+
 
 class InProcessWorker:
     """Runs an app's tasks in this process, from `start()` (or `with`) until `stop()`.
@@ -103,9 +106,9 @@ class InProcessWorker:
 
     def join(self) -> None:
         """Wait until the worker has stopped; a burst stops by itself."""
-        for thread in self._threads[:2]:
+        for thread in reversed(self._threads[:2]):  # the engine ends the pool
             if thread is not threading.current_thread():
-                thread.join()
+                thread.join(None if thread.name == "smallage-engine" else LEFT_BEHIND)
         self._closed.set()
         for thread in self._threads[2:]:
             thread.join()
