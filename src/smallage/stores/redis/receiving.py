@@ -65,7 +65,7 @@ def claimed(reply: list[Any], nonce: str) -> Claimed:
         if name is not None and rare is None:
             claim = Claim(
                 id=decode_id(raw), gen=1, tok=tok, nonce=nonce, name=names[name], payload=payload, queue=queue,
-                priority=priority, pushed_us=int(pushed), claimed_us=now, keep_us=DAY_US if keep is None else int(keep),
+                priority=priority, pushed_us=number(pushed), claimed_us=now, keep_us=number(keep, DAY_US),
             )  # fmt: skip
         else:
             claim = _rare_claim(flat[i : i + 7], tok, nonce, queue, priority, now, names, templates)
@@ -100,7 +100,7 @@ def _rare_claim(
         payload=payload, queue=queue, priority=priority, row=row, failures=failures, crashes=crashes, lost=lost,
         releases=releases, group=group, index=index, body_of=None if body_of is None else uuid_text(body_of),
         pushed_us=number(pushed), claimed_us=int(started) if started else now, expires_us=_optional(expires),
-        keep_us=DAY_US if keep is None else int(keep),
+        keep_us=number(keep, DAY_US),
     )  # fmt: skip
 
 

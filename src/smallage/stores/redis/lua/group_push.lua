@@ -142,6 +142,7 @@ if not dup_places and n_rows > 0 then
   if G.v then
     call('HSET', key, 'V', (G.V or '') .. int(G.c) .. ' ' .. int(G.T) .. ' ' .. int(now) .. ';')
     G.c, G.C = G.T, G.C + n_rows
+    tell_all(raw)
     total('cancelled', n_rows)
   else
     place_cursor()

@@ -38,7 +38,7 @@ local function done_plain(id, key, v, result)
     tombs[#tombs + 1] = id
   else
     total('done', 1)
-    if keep == '-1' then call('RPUSH', P .. 'f:keep', id) else list_ending(id, now + tonumber(keep)) end
+    if keep == '-1' then call('RPUSH', P .. 'f:keep', id) else list_ending(id, now + (tonumber(keep) or DAY)) end
   end
   to_tell[#to_tell + 1] = id
 end

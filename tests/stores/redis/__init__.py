@@ -1,0 +1,1 @@
+"""Tests of the Redis store itself; what it shares with the others is in tests/contract."""
