@@ -38,12 +38,15 @@ def _row(row: Any, place: int) -> tuple[Sequence[Any], Mapping[str, Any]]:
     )
 
 
+_NO_KEYWORDS: Final[dict[str, Any]] = {}
+
+
 def _checked_rows(task: Task[Any, Any], rows: Iterable[Any]) -> Iterator[tuple[Sequence[Any], Mapping[str, Any]]]:
     """Rows whose arguments fit the task."""
     prepared = task.current()
     fewest, most, check = prepared.fewest, prepared.most, prepared.binding.check
     for place, row in enumerate(rows):
-        args, kwargs = _row(row, place)
+        args, kwargs = (row, _NO_KEYWORDS) if type(row) is tuple else _row(row, place)
         if kwargs or not fewest <= len(args) <= most:
             if task.typing:
                 try:

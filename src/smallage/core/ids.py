@@ -20,8 +20,10 @@ def uuid_text(digits: str) -> str:
 
 def random_uuid_text(digits: str) -> str:
     """32 random hexadecimal digits as a version 4 UUID."""
-    variant = "89ab"[int(digits[16], 16) & 3]
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:]}"
+
+
+_VARIANT: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 def child_id(parent: str, generation: int, retries: int, ordinal: int, digest: bytes) -> str:
