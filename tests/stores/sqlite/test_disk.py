@@ -99,7 +99,7 @@ def test_an_error_of_the_disk_is_said_plainly(store: SqliteStore, monkeypatch: p
     def fails(*_: object) -> None:
         raise apsw.IOError("disk I/O error")
 
-    monkeypatch.setattr("smallage.stores.sqlite.push.verdicts", fails)
+    monkeypatch.setattr("smallage.stores.sqlite.push.insert", fails)
     with pytest.raises(StoreUnavailable, match="failed"):
         store.push([task(1)])
     monkeypatch.undo()

@@ -156,6 +156,27 @@ def test_a_session_of_an_older_boot_is_dead(store: SqliteStore, monkeypatch: pyt
     assert (ticked.unknown, ticked.taken_back) == (("old",), (uid(1),))
 
 
+def test_the_log_stays_bounded_under_steady_load(
+    store: SqliteStore, program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("smallage.stores.sqlite.store.CHECKPOINT_PAGES", 50)
+    monkeypatch.setattr("smallage.stores.sqlite.store.RESTART_PAGES", 100)
+    other = program(
+        """
+n = 0
+while True:
+    store.push([task(n + i) for i in range(10)])
+    n += 10
+    say(n)
+"""
+    )
+    sizes: list[int] = []
+    while int(line(other)) < 4000:
+        store.tick([])
+        sizes.append(place.wal_of(store.path).stat().st_size)
+    assert max(sizes) < 3 * 2**20
+
+
 # -- dying ------------------------------------------------------------------------------------------------------------
 
 BUSY = """

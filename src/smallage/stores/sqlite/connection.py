@@ -61,7 +61,7 @@ def connect(path: Path) -> apsw.Connection:
     flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW
     with said_plainly(path):
         connection = apsw.Connection(str(path), flags=flags, statementcachesize=256)
-        connection.set_busy_handler(_patience())
+        connection.set_busy_handler(patience(BUSY_S))
         connection.config(apsw.SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0)
         connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
         # Who closes last would delete the log; SQLite misjudges that across forks, and then commits are lost.
@@ -95,8 +95,9 @@ def _sleep(seconds: float) -> None:
     (time.sleep if patched is None else patched.get_original("time", "sleep"))(seconds)
 
 
-def _patience() -> Callable[[int], bool]:
-    """Waits for another process's transaction in short, uneven steps: SQLite's own steps soon grow to 100 ms."""
+def patience(seconds: float, longest: float = 0.001) -> Callable[[int], bool]:
+    """Waits for another process's transaction, up to `seconds`, in uneven steps of at most about `longest` seconds: who
+    writes without pause leaves gaps of a tenth of a millisecond only, and SQLite's own steps soon grow to 100 ms."""
     began = 0.0
 
     def wait(times: int) -> bool:
@@ -104,9 +105,9 @@ def _patience() -> Callable[[int], bool]:
         now = time.monotonic()
         if times == 0:
             began = now
-        elif now - began > BUSY_S:
+        elif now - began > seconds:
             return False
-        _sleep(min(0.0001 * (times + 1), 0.005) * random.uniform(0.5, 1.5))
+        _sleep(min(0.0001 * (times + 1), longest) * random.uniform(0.5, 1.5))
         return True
 
     return wait

@@ -47,7 +47,7 @@ from smallage.stores.sqlite import (
     sessions,
     settle,
 )
-from smallage.stores.sqlite.connection import Readers, connect, opening, said_plainly
+from smallage.stores.sqlite.connection import Readers, connect, opening, patience, said_plainly
 from smallage.stores.sqlite.ears import Ear, Folder, Speaker, bell, box, change
 from smallage.stores.sqlite.ledger import NEXT_DUE, Act
 from smallage.stores.sqlite.queries import query
@@ -63,6 +63,9 @@ RESERVE: Final = 16 * 2**20
 """Bytes of free disk below which no new tasks are taken, so that the old ones can still be worked off."""
 FORK_PATIENCE_S: Final = 5.0
 CHECKPOINT_PAGES: Final = 1_000
+RESTART_PAGES: Final = 4_000
+RESTART_S: Final = 0.1
+"""Longest wait for readers while writers are held up."""
 
 SESSION_BY_NAME = query("session_by_name")
 SESSIONS_JUDGED = query("sessions_judged")
@@ -327,13 +330,19 @@ class SqliteStore:
         return ticked
 
     def _checkpoint(self) -> None:
-        """Copy the log into the database, without waiting for readers or writers."""
-        with said_plainly(self.path), self._readers.lend() as connection:
-            connection.execute("rollback")
+        """Copy the log into the database without holding anybody up; when it is long, hold writers up for the last few
+        pages, after which the log begins anew. Under steady load it would grow for ever otherwise."""
+        with said_plainly(self.path):
+            connection = self._connect()
             try:
                 connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                if self._writer.wal_pages >= RESTART_PAGES:
+                    connection.set_busy_handler(patience(RESTART_S, longest=0.0002))
+                    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
             except apsw.BusyError:
-                pass  # another process is at it
+                pass  # somebody reads or checkpoints; the next tick tries again
+            finally:
+                connection.close()
 
     def leave(self, session: str) -> list[str]:
         left = self._write(lambda act: sessions.leave(act, session), durable=False)

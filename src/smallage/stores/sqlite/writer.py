@@ -60,6 +60,7 @@ class Writer:
         self._waiting: deque[_Job[Any]] = deque()
         self._durable = True
         self.wal_pages = 0
+        self._backstop = WAL_PAGES
 
     def run(self, act: Callable[[apsw.Connection], T], growing: bool = False, durable: bool = True) -> T:
         """Run `act(connection)` in a write transaction; its result once that is on disk, or with `durable=False` once
@@ -182,7 +183,10 @@ class Writer:
     def _after_commit(self, connection: apsw.Connection, database: str, pages: int) -> int:
         """The backstop for a log that no `tick` has checkpointed in time."""
         self.wal_pages = pages
-        if pages >= WAL_PAGES:
+        if pages < WAL_PAGES:
+            self._backstop = WAL_PAGES
+        elif pages >= self._backstop:
+            self._backstop = pages + WAL_PAGES // 4
             try:
                 connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             except apsw.BusyError:
