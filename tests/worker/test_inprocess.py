@@ -284,3 +284,22 @@ def test_an_error_in_the_settlement_of_one_task_does_not_stop_the_others(app: Sm
         assert [r.get(timeout=PATIENCE) for r in others] == [1, 2, 3, 4, 5]
         poisoned.get(timeout=PATIENCE, propagate=False)
         assert poisoned.state == "FAILURE"
+
+
+def test_a_full_queue_keeps_no_other_waiting(app: Smallage) -> None:
+    order: list[str] = []
+    task = app.task(name="note")(order.append)
+    last = task.delay_many([("full",)] * 600, queue="full")[-1]
+    task.apply_async(("other",), queue="other")
+    with InProcessWorker(app, queues=("full", "other"), concurrency=1):
+        last.get(timeout=PATIENCE)
+    assert order.index("other") < 400, "its turn was to come with the second claim, of at most 100 tasks"
+
+
+def test_a_stop_with_nothing_in_hand_does_not_wait_for_the_store(app: Smallage, store: FaultyStore) -> None:
+    claims = store.fail("claim", times=None)
+    store.fail("leave", times=None)
+    worker = start_worker(app)
+    until(lambda: claims.hits >= 2)
+    worker.stop(timeout=3600.0)  # returns at once, or the test times out
+    store.heal()

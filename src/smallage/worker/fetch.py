@@ -12,6 +12,7 @@ import os
 import random
 from collections import deque
 from collections.abc import Callable
+from itertools import cycle
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -66,7 +67,9 @@ class Engine:
     ) -> None:
         self.session = session
         self.farewell = Farewell.NONE
-        self._store, self._queues, self._desk, self._pool, self._board = store, queues, desk, pool, board
+        self._store, self._desk, self._pool, self._board = store, desk, pool, board
+        self._orders = cycle([queues[at:] + queues[:at] for at in range(len(queues))])
+        """Each queue is the first to be tried in its turn, so that a full one keeps none of the others waiting."""
         self._log = log
         self._pace = pace.Pace(places, prefetch_bound)
         self._places = places
@@ -75,6 +78,7 @@ class Engine:
         self._burst = burst
         self._on_recycle = on_recycle
         self._patience = Patience(desk.wake, self._out_of_time)
+        self._claiming = Patience(desk.wake, lambda: bool(self._why) or self._out_of_time())
         self._bells = Bells(store, lambda: self.session, queues, self.ring)
         self._random = random.Random(os.urandom(16))
         self._in_hand = 0
@@ -203,7 +207,7 @@ class Engine:
         request = None
         if room and monotonic() < self._board.fence:
             self._hungry = False  # before asking: a bell that rings meanwhile counts
-            request = ClaimRequest(self._queues, room, f"{self._random.getrandbits(64):016x}")
+            request = ClaimRequest(next(self._orders), room, f"{self._random.getrandbits(64):016x}")
         if ended:
             mark("settling", len(ended))
             answer = settle(self._patience, self._store, self.session, ended, request)
@@ -216,7 +220,10 @@ class Engine:
         else:
             assert request is not None
             asked = request
-            claimed = self._patience.call("claim", lambda: self._store.claim(self.session, asked))
+            try:
+                claimed = self._claiming.call("claim", lambda: self._store.claim(self.session, asked))
+            except GivenUp:  # told to stop, so it is no longer wanted
+                return
         if request is not None:
             self._take(claimed, request.n)
 
