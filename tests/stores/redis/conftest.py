@@ -14,7 +14,6 @@ from smallage.testing import FakeClock
 from tests.redis_server import RedisServer
 
 
-
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()

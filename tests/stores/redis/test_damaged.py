@@ -32,9 +32,7 @@ def spoil(server: RedisServer, n: int, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["type", "n", "p"])
-def test_a_spoilt_record_is_dead_and_the_next_one_is_claimed(
-    server: RedisServer, store: RedisStore, how: str
-) -> None:
+def test_a_spoilt_record_is_dead_and_the_next_one_is_claimed(server: RedisServer, store: RedisStore, how: str) -> None:
     worker = Session(store)
     store.push([task(1), task(2)])
     spoil(server, 1, how)

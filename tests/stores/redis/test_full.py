@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from smallage.core.errors import StoreFull
-from smallage.core.message import Crashed, Done, Failed, Parked, Retry, Snooze
+from smallage.core.errors import StoreFull, StoreUnavailable
+from smallage.core.message import Crashed, Done, Failed, Outcome, Parked, Retry, Snooze
 from smallage.stores.base import GroupBatch, SessionInfo, Store
 from smallage.stores.redis import RedisStore
 from tests.contract.kit import Session, like_group, task, uid, view
@@ -55,11 +55,30 @@ def test_a_group_and_a_session_are_refused_whole(server: RedisServer, full: Redi
     assert keys_of(server) == before
 
 
+def test_a_server_that_cannot_write_its_disk_is_full_for_pushes_only(server: RedisServer, store: RedisStore) -> None:
+    worker = Session(store)
+    store.push([task(1)])
+    claim = worker.one()
+    with server.client() as client:
+        client.config_set("save", "900 1")
+        server.folder.joinpath("dump.rdb").mkdir()
+        server.folder.joinpath("dump.rdb", "in the way").touch()
+        client.bgsave()
+        while client.info("persistence")["rdb_bgsave_in_progress"]:
+            pass
+        with pytest.raises(StoreFull, match="disk"):
+            store.push([task(2)])
+        with pytest.raises(StoreUnavailable, match="disk"):
+            worker.settle(claim, Done(b"1"))
+        client.config_set("save", "")
+        assert worker.settle(claim, Done(b"1")) == "ok"
+
+
 def test_everything_that_drains_still_works(full: Store) -> None:
     worker = Session.__new__(Session)  # announced before the server was full
     worker.store, worker.name = full, "w"
     worker._numbers = iter(range(1_000))  # type: ignore[assignment]
-    outcomes = [
+    outcomes: list[Outcome] = [
         Done(b"1"), Done(b"r" * 1_000), Done(b"1", (task(80),)), Failed(b"e" * 1_000), Retry(delay_us=1_000),
         Retry(payload=b"p" * 200), Snooze(5_000), Parked(), Crashed(),
     ]  # fmt: skip

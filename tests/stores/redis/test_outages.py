@@ -83,6 +83,25 @@ def test_a_listener_is_told_of_an_outage_and_hears_again(server: RedisServer, st
     assert store.listen("s1", ["celery"], 30) is True
 
 
+def test_closing_a_store_ends_its_waits(server: RedisServer, store: RedisStore) -> None:
+    Session(store)
+    ended = threading.Event()
+
+    def listen() -> None:
+        with pytest.raises(StoreUnavailable):
+            store.listen("s1", ["celery"], 30)
+        ended.set()
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    with server.client() as client:
+        while not client.info("clients")["blocked_clients"]:
+            pass
+    store.close()
+    assert ended.wait(10)
+    thread.join(10)
+
+
 def test_a_watch_survives_a_restart(server: RedisServer, store: RedisStore) -> None:
     watch = store.watch()
     watch.add([uid(1), uid(2)])

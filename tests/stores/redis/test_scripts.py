@@ -10,13 +10,13 @@ import pytest
 import smallage.stores.redis
 from smallage.core.message import Done
 from smallage.stores.redis import RedisStore, scripts
+from smallage.stores.redis.link import GROWING
 from tests.contract.kit import Session, task, view
 from tests.redis_server import RedisServer
 
 FOLDER = Path(smallage.stores.redis.__file__).parent / "lua"
 FILES = sorted(FOLDER.rglob("*.lua"))
 READING = {"counts", "group", "held", "member_ids", "payload", "results", "state", "workers"}
-GROWING = {"announce", "group_push", "push", "push_one", "setup"}
 WRITES = re.compile(
     r"'(SET|HSET|HDEL|HINCRBY|SADD|SREM|ZADD|ZREM|RPUSH|LPUSH|LPOP|LREM|LTRIM|LMOVE|UNLINK|DEL|SETBIT|BITFIELD|RENAME"
     r"|PEXPIRE|EXPIRE|INCR|INCRBY)'"

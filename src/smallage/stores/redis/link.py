@@ -19,6 +19,8 @@ FIRST_WAIT = 0.05
 LONGEST_WAIT = 1.0
 _AWAY = frozenset({"READONLY", "LOADING", "MASTERDOWN", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "NOREPLICAS", "UNBLOCKED"})
 _FORBIDDEN = frozenset({"NOAUTH", "NOPERM", "WRONGPASS"})
+GROWING = frozenset({"announce", "group_push", "push", "push_one", "setup"})
+"""Verbs that a full server refuses."""
 _OLD_SPELLING = re.compile(r"Error running script.*?: -?([A-Z]+) ")
 
 
@@ -48,11 +50,11 @@ class Link:
             return self._exchange(packed, repeat)
         except ServerError as error:
             if error.code != "NOSCRIPT":
-                raise self.refusal(error) from None
+                raise self.refusal(error, verb in GROWING) from None
         try:  # NOSCRIPT means that nothing was executed; EVAL leaves the script in the server's cache
             return self._exchange(pack(("EVAL", script.text, 1, self.prefix, now, *words)), repeat)
         except ServerError as error:
-            raise self.refusal(error) from None
+            raise self.refusal(error, verb in GROWING) from None
 
     def command(self, *words: Word, repeat: bool = True) -> Any:
         """Run one command. Raises ServerError where the server says no."""
@@ -72,16 +74,17 @@ class Link:
         self._pid = os.getpid()
         self._drop(Wire.forget)
 
-    def refusal(self, error: ServerError) -> StoreError:
-        """The error of ours that says what an error reply means."""
+    def refusal(self, error: ServerError, growing: bool = False) -> StoreError:
+        """The error of ours that says what an error reply means; `growing` verbs bring new work."""
         code, where = error.code, self.address.shown
         if code == "ERR" and (old := _OLD_SPELLING.search(str(error))):  # Redis 6.2 wraps the errors of scripts
             code = old[1]
         if code == "OOM":
             return StoreFull(f"{where} has no memory left for new tasks. Raise maxmemory, or let workers catch up.")
         if code == "MISCONF":
-            return StoreFull(f"{where} cannot write to its disk and takes no new tasks. See the server's log.")
-        if code in _AWAY or "max number of clients" in str(error):
+            text = f"{where} cannot write to its disk and takes nothing new. See the server's log."
+            return StoreFull(text) if growing else StoreUnavailable(text)
+        if code in _AWAY or _is_away(error):
             return StoreUnavailable(f"{where} cannot serve just now ({code}).")
         if code in _FORBIDDEN:
             return StoreRefused(f"{where} forbids a command that Smallage needs: {error}. Extend the user's ACL.")
@@ -99,7 +102,7 @@ class Link:
                     raise
                 lost = error
             except ServerError as error:
-                if not isinstance(self.refusal(error), StoreUnavailable):
+                if not _is_away(error):
                     raise
                 lost = StoreUnavailable(str(self.refusal(error)))
             attempt += 1
@@ -149,6 +152,11 @@ class Link:
                 how(self._pool.pop())
             except IndexError:
                 return
+
+
+def _is_away(error: ServerError) -> bool:
+    """True for a refusal that passes by itself: loading, failover, too many clients."""
+    return error.code in _AWAY or "max number of clients" in str(error)
 
 
 class _Unsent(Exception):

@@ -34,6 +34,13 @@ class RedisStore(Producing, Working, Operating, Reading):
         self._listeners.clear()
         self._link.close()
 
+    def leave(self, session: str) -> list[str]:
+        """See `Store.leave`."""
+        released = super().leave(session)
+        if (listener := self._listeners.pop(session, None)) is not None:
+            listener.close()
+        return released
+
     def after_fork(self) -> None:
         """See `Store.after_fork`."""
         for listener in list(self._listeners.values()):

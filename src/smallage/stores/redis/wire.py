@@ -114,6 +114,15 @@ class Wire:
         if sock is not None:
             sock.close()
 
+    def hang_up(self) -> None:
+        """End the conversation from another thread: whoever reads gets an error, and closes."""
+        sock = self._sock
+        if sock is not None:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # the server was faster
+
     def forget(self) -> None:
         """Let go of a connection inherited over a fork: only this process's descriptor goes, nothing is said."""
         sock, self._sock = self._sock, None

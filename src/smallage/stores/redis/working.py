@@ -67,8 +67,8 @@ class Listener:
         self._session = session
         self._lock = threading.Lock()
         self._wire: Wire | None = None
-        self._nudged = False
-        self._waiting = False
+        self._blocked: Wire | None = None
+        self._nudged = self._waiting = self._closed = False
 
     def wait(self, queues: Sequence[str], timeout: float) -> bool:
         """True when a bell rang or somebody nudged."""
@@ -95,9 +95,13 @@ class Listener:
                 pass  # then the listener's own connection is most likely broken too, and it returns by that
 
     def close(self) -> None:
+        """Let go of the connection; a `wait` in another thread ends as if the server had gone."""
+        self._closed = True
         wire, self._wire = self._wire, None
         if wire is not None:
             wire.close()
+        if (blocked := self._blocked) is not None:
+            blocked.hang_up()
 
     def forget(self) -> None:
         wire, self._wire = self._wire, None
@@ -114,13 +118,19 @@ class Listener:
             if wire is not None:
                 wire.close()
             wire = self._link.dial()
+        self._blocked = wire
         try:
             wire.send(packed)
             reply = wire.read(seconds)
         except ServerError as error:
             wire.close()
             raise self._link.refusal(error) from None
-        self._wire = wire
+        finally:
+            self._blocked = None
+        if self._closed:
+            wire.close()
+        else:
+            self._wire = wire
         if reply is None:
             return None
         start = len(prefix.encode())
