@@ -79,17 +79,7 @@ def tick(act: Act, sessions: Sequence[str], dead: Sequence[str]) -> Ticked:
     reached(act)
     here = boot_id()
     unknown = [name for name in sessions if act.row(SESSION_RENEW, name, act.boot, here) is None]
-    renewed, proven = set(sessions), set(dead)
-    lost: list[tuple[int, str]] = []
-    foreign: list[int] = []
-    judging = act.boot >= act.book.grace_boot
-    for sid, name, lease_end, boot in act.execute(SESSIONS_JUDGED).fetchall():
-        if name in renewed and boot == here:
-            continue
-        if name in proven or boot != here or (judging and lease_end <= act.boot):
-            lost.append((sid, name))
-        else:
-            foreign.append(lease_end)
+    lost, foreign = _judge(act, set(sessions), list(dict.fromkeys(dead)))
     taken = [task_id for sid, name in lost for task_id in _end_session(act, sid, name, lost=True)]
     promoted = act.promote()
     _give_up_parked(act)
@@ -102,6 +92,25 @@ def tick(act: Act, sessions: Sequence[str], dead: Sequence[str]) -> Ticked:
         promoted=promoted,
         taken_back=tuple(taken),
     )
+
+
+def _judge(act: Act, renewed: set[str], dead: list[str]) -> tuple[list[tuple[int, str]], list[int]]:
+    """Lost sessions, the proven dead first, then by the end of their leases; and the lease ends of the others that were
+    not renewed."""
+    here = boot_id()
+    judging = act.boot >= act.book.grace_boot
+    lost: list[tuple[tuple[int, int, str], int, str]] = []
+    foreign: list[int] = []
+    for sid, name, lease_end, boot in act.run(SESSIONS_JUDGED).fetchall():
+        if name in renewed and boot == here:
+            continue
+        if name in dead:
+            lost.append(((0, dead.index(name), ""), sid, name))
+        elif boot != here or (judging and lease_end <= act.boot):
+            lost.append(((1, lease_end, name), sid, name))
+        else:
+            foreign.append(lease_end)
+    return [(sid, name) for _, sid, name in sorted(lost)], foreign
 
 
 def leave(act: Act, session: str) -> list[str]:
