@@ -50,6 +50,15 @@ _HOMES = {
 }
 """Public name → the module that has it, loaded at first use."""
 
+_NOT_YET = {
+    "chain": "a push of the next step at the end of the task, or chord(header, body)",
+    "chunks": "task.fan_out(rows)",
+    "starmap": "task.fan_out(rows)",
+    "xmap": "task.fan_out(rows)",
+    "xstarmap": "task.fan_out(rows)",
+}
+"""Celery's names that are no part of this version → what does the same."""
+
 __all__ = [
     "AsyncResult",
     "Celery",
@@ -80,6 +89,8 @@ if not TYPE_CHECKING:  # else every misspelt name would have a type
 
     def __getattr__(name: str) -> Any:
         home = _HOMES.get(name)
+        if name in _NOT_YET:
+            raise ImportError(f"smallage.{name} is not offered by this version; use {_NOT_YET[name]} instead.")
         if home is None:
             raise AttributeError(f"module 'smallage' has no attribute {name!r}")
         from importlib import import_module

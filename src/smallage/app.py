@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
+from smallage import announce, signals
 from smallage.core import calls, codec, options
 from smallage.core.binding import is_coroutine
 from smallage.core.canvas import Signature
@@ -399,11 +400,16 @@ class Smallage:
         if len(payload) > warn_over:
             self.check_size(envelope.name, len(payload))
         chosen = None if call is None else call.get("task_id")
+        inside = request is not None and request.claim is not None
         if chosen is not None:
-            return Message(check_task_id(chosen), payload, envelope)
-        if request is None or request.claim is None:
-            return Message(new_id(), payload, envelope)
-        return Message(request.next_child(digest(Message("", payload, envelope))), payload, envelope)
+            message = Message(check_task_id(chosen), payload, envelope)
+        elif request is None or not inside:
+            message = Message(new_id(), payload, envelope)
+        else:
+            message = Message(request.next_child(digest(Message("", payload, envelope))), payload, envelope)
+        if signals.before_task_publish.receivers:
+            message = announce.before(message, args, kwargs, extras, names, inside)
+        return message
 
     def _family(self, extras: dict[str, Any] | None, call: Mapping[str, Any] | None) -> dict[str, Any]:
         request = running.get()
@@ -437,6 +443,8 @@ class Smallage:
         for verdict, message in zip(verdicts, messages, strict=True):
             if verdict != "ok" and verdict != "dup":
                 refuse(verdict, message.id)
+        if signals.after_task_publish.receivers:
+            announce.after(messages)
 
     def patiently(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from smallage import announce, signals
 from smallage.core import calls, codec, options
 from smallage.core.canvas import Signature, chord, group, signature
 from smallage.core.errors import EncodeError, ImproperlyConfigured, StoreError
@@ -218,6 +219,10 @@ def _push_group(app: Smallage, batch: GroupBatch, call: Mapping[str, Any]) -> No
     verdict = app.patiently(lambda: app.store.group_push(batch), call.get("retry"), call.get("retry_policy"))
     if verdict not in ("ok", "dup"):
         refuse(verdict, batch.id)
+    if signals.after_task_publish.receivers:
+        announce.after(batch.members)
+        if batch.template is not None and batch.seal:  # the last step of a group of like members
+            announce.after([batch.template])
 
 
 def _push_members(

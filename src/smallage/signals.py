@@ -2,6 +2,14 @@
 
 Receivers are called in the process where it happens, in the order in which they were connected. What they raise is
 logged and changes nothing.
+
+Sent are: `before_task_publish` and `after_task_publish` by whoever pushes (once for all members of a fan-out, with the
+group's id); `task_prerun`, `task_postrun`, `task_success`, `task_failure`, `task_retry` by the process that runs the
+body; `worker_init`, `worker_process_init`, `worker_ready`, `worker_process_shutdown`, `worker_shutdown` by a worker's
+processes. The others can be connected, for Celery's programs, and stay silent in this version.
+
+Changes that a receiver of `before_task_publish` makes to `headers` travel with the task, unless a running task pushes
+it: were that run repeated, it would have to push the same.
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@ import gc
 import pytest
 
 from smallage import Task, signals
-from smallage.core.errors import Ignore
+from smallage.core import codec
+from smallage.core.errors import Ignore, PushConflict
 from smallage.signals import Signal
 
 
@@ -206,3 +207,87 @@ def test_weak_receivers_are_forgotten():
     gc.collect()
     assert signal.send("x") == []
     assert signal.receivers == []
+
+
+# -- publishing ---------------------------------------------------------------------------------------------------
+@pytest.fixture
+def published():
+    """What the two signals of a push said; `change` is called with the headers of each."""
+
+    class Heard(list):
+        change = staticmethod(lambda headers: None)
+
+    said = Heard()
+
+    def before(sender, headers, body, routing_key, **_):
+        said.append(("before", sender, headers["id"], body[:2], routing_key))
+        said.change(headers)
+
+    def after(sender, headers, body, **_):
+        said.append(("after", sender, headers["id"], body[0], headers.get("trace")))
+
+    signals.before_task_publish.connect(before, weak=False, dispatch_uid="test")
+    signals.after_task_publish.connect(after, weak=False, dispatch_uid="test")
+    yield said
+    assert signals.before_task_publish.disconnect(dispatch_uid="test")
+    assert signals.after_task_publish.disconnect(dispatch_uid="test")
+
+
+@pytest.fixture
+def show(bench):
+    @bench.app.task(bind=True, name="show")
+    def show(self, *args, **kwargs):
+        return self.request.headers
+
+    return show
+
+
+def test_a_push_is_told_before_and_after(bench, show, published):
+    result = show.apply_async((1,), {"b": 2}, queue="mail")
+    assert published == [
+        ("before", "show", result.id, ([1], {"b": 2}), "mail"),
+        ("after", "show", result.id, [1], None),
+    ]
+
+
+def test_headers_that_a_receiver_adds_travel(bench, show, published):
+    published.change = lambda headers: headers.update(trace="t1", id="ignored")
+    bare, own = show.delay(), show.apply_async(headers={"mine": 1, "trace": "t0"})
+    many = show.fan_out([(1,), (2,)])
+    bench.run()
+    assert bare.get() == {"trace": "t1"}
+    assert own.get() == {"mine": 1, "trace": "t1"}
+    assert many.get() == [{"trace": "t1"}] * 2
+    assert [one[0] for one in published] == ["before", "after"] * 3
+    assert published[-1][2] == many.id
+    assert {one[4] for one in published if one[0] == "after"} == {"t1"}
+
+
+def test_a_receiver_may_take_headers_away(bench, show, published):
+    published.change = lambda headers: headers.pop("mine", None)
+    result = show.apply_async(headers={"mine": 1})
+    bench.run()
+    assert result.get() is None
+
+
+def test_a_repeated_run_pushes_the_same_whatever_receivers_add(bench, show, published):
+    traces = iter("abcdef")
+    published.change = lambda headers: headers.update(trace=next(traces))
+
+    @bench.app.task(name="foreman")
+    def foreman():
+        return show.delay(1).id
+
+    foreman.delay()
+    (claim,) = bench.claim()
+    first, second = bench.execute(claim), bench.execute(claim)
+    assert first == second
+    (child,) = bench.claim()
+    assert child.id == codec.decode_result(first.result)
+
+
+def test_a_push_that_was_refused_is_not_told_as_done(bench, show, published):
+    show.apply_async((1,), task_id="taken")
+    with pytest.raises(PushConflict):
+        show.apply_async((2,), task_id="taken")
+    assert [one[0] for one in published] == ["before", "after", "before"]

@@ -81,3 +81,21 @@ def test_a_chain_is_refused_and_not_merged_as_dicts_are():
     made = add(1)
     with pytest.raises(ImproperlyConfigured):
         made |= add(2)
+
+
+def test_a_group_and_a_task_are_a_chord():
+    made = group(add(1), add(2)) | add(3)
+    assert isinstance(made, chord)
+    assert made.body == add(3)
+    assert len(made.header) == 2
+    with pytest.raises(ImproperlyConfigured, match="Chains"):
+        group(add(1)) | made
+    with pytest.raises(ImproperlyConfigured, match="Chains"):
+        group(add(1)) | {"task": "add"}
+
+
+def test_names_of_celery_that_are_not_offered_say_what_to_use():
+    with pytest.raises(ImportError, match="chord"):
+        from smallage import chain  # noqa: F401
+    with pytest.raises(ImportError, match="fan_out"):
+        from smallage import chunks  # noqa: F401

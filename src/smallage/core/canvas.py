@@ -171,6 +171,12 @@ class group(Signature):
         members: list[Signature] = self["kwargs"]["tasks"]
         return members
 
+    def __or__(self, other: Any) -> Any:
+        """`group | task`: a chord, as in Celery."""
+        if isinstance(other, Signature) and other.subtask_type is None:
+            return chord(self, other)
+        return super().__or__(other)
+
     def __call__(self, *args: Any, **options: Any) -> Any:
         """Send the members, with these arguments before their own."""
         return self.apply_async(args, {}, **options)
