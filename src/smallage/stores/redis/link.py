@@ -7,7 +7,7 @@ import random
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from smallage.core.errors import StoreError, StoreFull, StoreRefused, StoreUnavailable
@@ -167,6 +167,3 @@ class _Unsent(Exception):
         self.why = why
 
 
-def texts(words: Sequence[bytes]) -> list[str]:
-    """Replies as text."""
-    return [word.decode() for word in words]
