@@ -106,8 +106,11 @@ def test_groups_and_chords(tasks):
     add, later, total = tasks["add"], tasks["later"], tasks["total"]
     assert group([add.s(1, 2), later.s(4), add.s(5, 5)]).apply_async().get(LONG) == [3, 4, 10]
     assert chord([add.s(n, n) for n in range(10)], total.s()).apply_async().get(LONG) == 90
+    failing = chord([add.s(1, 1), add.s("fail", 0)], total.s()).apply_async()
+    with pytest.raises(ValueError, match="0"):
+        failing.get(LONG)
     with pytest.raises(ChordError, match="raised ValueError"):
-        chord([add.s(1, 1), add.s("fail", 0)], total.s()).apply_async().get(LONG)
+        failing.get(LONG, follow_parents=False)
 
 
 def test_many_coroutines(tasks):
