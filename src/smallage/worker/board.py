@@ -41,6 +41,8 @@ class Farewell(IntEnum):
     """Burst mode: its queues are empty."""
     REFUSED = 5
     """It could not start; the reason has been sent over its line."""
+    BROKEN = 6
+    """A fault of ours ended it; its tasks are not to blame."""
 
 
 class Board:

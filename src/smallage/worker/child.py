@@ -220,6 +220,7 @@ class Child:
             code = 0
             self._say_goodbye()
         except BaseException:
+            self.board.farewell = Farewell.BROKEN
             logger.exception("The engine of this worker failed; its tasks go back to the queue")
         _flush()
         os._exit(code)

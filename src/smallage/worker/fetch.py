@@ -217,8 +217,9 @@ class Engine:
             self._board.settled += len(ended)
             if "stale" in answer.verdicts:
                 self._log.stale(ended, answer.verdicts)
+        elif request is None:  # the fence was reached just now
+            return
         else:
-            assert request is not None
             asked = request
             try:
                 claimed = self._claiming.call("claim", lambda: self._store.claim(self.session, asked))

@@ -44,7 +44,10 @@ class Pace:
 
     def capacity(self) -> int:
         """How many claims may be in hand, running ones included."""
-        ahead = min(MOST, int(self.places * IN_HAND / self.length)) if self.length > 0 else MOST
+        if self.length >= LONG:
+            ahead = 0
+        else:
+            ahead = min(MOST, int(self.places * IN_HAND / self.length)) if self.length > 0 else MOST
         capacity = self.places + ahead
         return capacity if self._bound is None else max(self.places, min(capacity, self._bound))
 

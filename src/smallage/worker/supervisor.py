@@ -13,6 +13,7 @@ import random
 import select
 import signal
 import sys
+from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -95,14 +96,19 @@ class Supervisor:
         while self._children or self._restarts or self._estates:
             self._wait()
             self._reap()
-            self._take_orders()
-            self._settle_estates()
             self._restart()
-            if self._store is not None:
-                self._tick()
-            self._look_round()
+            for duty in (self._take_orders, self._settle_estates, self._tick, self._look_round):
+                self._do(duty)
         self._close()
         return self.code
+
+    def _do(self, duty: Callable[[], None]) -> None:
+        """A fault of ours in one duty must not end the worker, whose children would die with us."""
+        try:
+            duty()
+        except Exception:
+            logger.exception("The supervisor failed at %s, trying again", duty.__name__.strip("_"))
+            self._next_tick = self._next_round = monotonic() + ROUND
 
     # -- waiting ------------------------------------------------------------------------------------------------------
     def _listen_to_signals(self) -> None:
@@ -203,7 +209,12 @@ class Supervisor:
             pool=pool,
             first=plan is None,
         )
-        child = children.launch(start, spawned)
+        try:
+            child = children.launch(start, spawned)
+        except OSError as error:  # no more processes or descriptors, for now
+            logger.error("Child %d cannot be started, trying again: %s", number + 1, error)
+            self._again(number, max(0.5, self._back_off(number)))
+            return
         self._children.append(child)
         self._poll.register(child.line.fileno(), select.POLLIN)
 
@@ -301,7 +312,7 @@ class Supervisor:
 
     def _wait_before(self, child: ChildProcess) -> float:
         """Seconds before the successor of a child starts: none if the child was of use, else more each time."""
-        if child.board.farewell != Farewell.NONE or child.board.settled:
+        if child.board.farewell not in (Farewell.NONE, Farewell.BROKEN) or child.board.settled:
             self._failures[child.number] = 0
             return max(0.0, child.born + SHORTEST_LIFE - monotonic())
         return self._back_off(child.number)
@@ -329,9 +340,8 @@ class Supervisor:
     def _tick(self) -> None:
         """Renew the sessions; take back what the dead have left."""
         now = monotonic()
-        if now < self._next_tick:
+        if self._store is None or now < self._next_tick:
             return
-        assert self._store is not None
         assert self.plan is not None
         lease = self.plan.lease_us / 1e6
         own = [child.session for child in self._children if child.announced]

@@ -122,8 +122,11 @@ class ThreadPool:
             slot.claim = None
             if outcome is None:
                 outcome = self._body.ended(claim, error)
-        if slot.pending is not None:
-            self.absorb(slot)
+        while slot.pending is not None:
+            try:
+                self.absorb(slot)
+            except INTERRUPTS:  # it has come now, too late for the body
+                pass
         if slot.hard_at or slot.soft_at:
             self._limits.forget(slot)
         self._board.toks[slot.index] = 0
