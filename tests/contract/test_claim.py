@@ -187,6 +187,13 @@ def test_not_expired_before_its_time(store: Store, worker: Session, clock: FakeC
     assert worker.ids() == [uid(1)]
 
 
+def test_expired_at_its_instant(store: Store, worker: Session, clock: FakeClock) -> None:
+    store.push([task(1, expires_in_us=SECOND)])
+    clock.advance(us=SECOND)
+    assert worker.ids() == []
+    assert view(store, 1).reason == "expired"
+
+
 def test_a_delayed_task_can_expire_before_it_is_due(store: Store, worker: Session, clock: FakeClock) -> None:
     store.push([task(1, delay_us=5 * SECOND, expires_in_us=SECOND)])
     clock.advance(10)

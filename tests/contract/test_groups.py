@@ -432,6 +432,15 @@ def test_a_delayed_body_is_scheduled_when_its_time_comes(store: Store, worker: S
     assert (view(store, 1).state, view(store, 1).due_us) == ("scheduled", clock() + 5 * SECOND)
 
 
+def test_a_bodys_time_counts_from_its_release(store: Store, worker: Session, clock: FakeClock) -> None:
+    like_group(store, rows=1, body=task(1, expires_in_us=5 * SECOND))
+    assert (view(store, 1).due_us, view(store, 1).expires_us) == (None, None)
+    clock.advance(100)
+    worker.run(Done())
+    assert view(store, 1).expires_us == clock() + 5 * SECOND
+    assert worker.ids() == [uid(1)]
+
+
 def test_a_waiting_body_can_be_revoked(store: Store, worker: Session) -> None:
     like_group(store, rows=1, body=task(1))
     assert store.revoke([uid(1)]) == ["cancelled"]
@@ -574,6 +583,23 @@ def test_a_single_unclaimed_member_can_be_revoked(store: Store, worker: Session)
     assert (seen.cancelled, seen.running) == (1, 2)
 
 
+def test_rows_added_after_a_revoked_last_row_are_claimed(store: Store, worker: Session) -> None:
+    assert store.group_push(batch(0, 0, 1)) == "ok"
+    store.revoke([member_id(G, 1)])
+    assert worker.ids(10) == [member_id(G, 0)]
+    assert store.group_push(batch(2, 2)) == "ok"
+    assert worker.ids(10) == [member_id(G, 2)]
+
+
+def test_rows_added_to_a_delayed_group_come_with_it(store: Store, worker: Session, clock: FakeClock) -> None:
+    first = GroupBatch(id=G, template=task(0, b"t", delay_us=5 * SECOND), rows=rows(0))
+    assert store.group_push(first) == "ok"
+    assert view(store, member_id(G, 0)).state == "scheduled"
+    clock.advance(5)
+    assert store.group_push(GroupBatch(id=G, offset=1, rows=rows(1))) == "ok"
+    assert worker.ids(10) == [member_id(G, 0), member_id(G, 1)]
+
+
 def test_revoking_the_last_member_ends_the_group(store: Store, worker: Session) -> None:
     like_group(store, rows=2, body=task(1))
     worker.run(Done())
@@ -618,6 +644,40 @@ def test_group_retry_does_not_run_a_body_twice(store: Store, worker: Session) ->
     worker.run(Done(b"0"))
     assert worker.claim(10) == []
     assert (view(store, 1).state, view(store, 1).result) == ("done", b"body ran")
+
+
+def test_group_retry_makes_a_dead_body_wait_again(store: Store, worker: Session) -> None:
+    """A chord's body fails because members failed; retried, it runs once they are well."""
+    like_group(store, rows=1, body=task(1, b"body"))
+    worker.run(Failed(b"no"))
+    worker.run(Failed(b"a member failed"))
+    assert store.group_retry(G) == 1
+    seen = view(store, 1)
+    assert (seen.state, seen.gen, seen.result, seen.reason, seen.ended_us) == ("waiting", 2, None, None, 0)
+    assert worker.run(Done(b"0")).index == 0
+    claim = worker.one()
+    assert (claim.id, claim.gen, claim.payload, claim.body_of) == (uid(1), 2, b"body", G)
+
+
+def test_group_retry_calls_back_a_body_that_has_not_started(store: Store, worker: Session) -> None:
+    like_group(store, rows=1, body=task(1))
+    worker.run(Failed(b"no"))
+    assert view(store, 1).state == "ready"
+    assert store.group_retry(G) == 1
+    assert view(store, 1).state == "waiting"
+    assert worker.run(Done(b"0")).group == G
+    assert worker.ids(10) == [uid(1)]
+
+
+def test_group_retry_takes_back_a_group_revoke(store: Store, worker: Session) -> None:
+    like_group(store, rows=2)
+    worker.run(Failed(b"no"))
+    assert store.group_revoke(G) == 1
+    assert store.group_retry(G) == 1
+    worker.run(Retry())
+    seen = store.group(G)
+    assert seen is not None
+    assert (view(store, member_id(G, 0)).state, seen.revoked, seen.cancelled) == ("ready", False, 1)
 
 
 def test_group_retry_of_a_sound_group_does_nothing(store: Store, worker: Session) -> None:

@@ -144,6 +144,16 @@ def test_no_lease_is_judged_after_the_clock_went_back(store: Store, worker: Sess
     assert view(store, 1).state == "running"
 
 
+def test_short_leases_too_have_their_grace_when_the_clock_went_back(store: Store, clock: FakeClock) -> None:
+    store.push([task(1)])
+    Session(store, "short", lease_us=4 * SECOND).one()
+    Session(store, "s2").tick()
+    clock.back(1)
+    assert store.tick(["s2"]).taken_back == ()
+    assert live(store, clock, 14, "s2") == []
+    assert live(store, clock, 3, "s2") == [uid(1)]
+
+
 def test_a_clock_that_went_back_does_not_keep_the_dead_alive_for_long(
     store: Store, worker: Session, clock: FakeClock
 ) -> None:

@@ -91,6 +91,14 @@ def test_progress_counts_as_an_act(store: Store, worker: Session) -> None:
     assert view(store, 1).result == b"1"
 
 
+def test_progress_goes_with_the_end(store: Store, worker: Session) -> None:
+    store.push([task(1)])
+    claim = worker.one()
+    store.progress(claim, b"half")
+    worker.settle(claim, Done(b"1"))
+    assert (view(store, 1).progress, view(store, 1).result) == (None, b"1")
+
+
 def test_the_end_of_a_lease_alone_takes_nothing_away(store: Store, worker: Session, clock: FakeClock) -> None:
     store.push([task(1)])
     claim = worker.one()
