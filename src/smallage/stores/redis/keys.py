@@ -47,7 +47,7 @@ Fields of a record (absent is the default):
     n  number of the task's name; absent in a like member, which takes this and more from its group
     p  payload · g  digest · q  queue number (0 celery) · r  priority · a  pushed at, µs
     k  highest token · b  its distance from the start, k − b is when it started · o  nonce while running
-    z  last settled token; 1 means that of k
+    z  last settled token; 1, and the state done, mean that of k
     e  ended at · c  reason (dead: absent is failed) · y  result · u  progress
     v  failures, crashes, losses, releases · h  generation (1) · x  expires at, 0 never
     t  kept for, µs (a day) · m  crash and loss budgets (3 10)

@@ -114,7 +114,7 @@ def task_view(task_id: str, reply: list[Any] | None) -> TaskView | None:
     fields: dict[bytes, bytes] = dict(zip(rest[::2], rest[1::2], strict=True))
     state, session = _state(fields.get(b"s"))
     tok = number(fields.get(b"k"))
-    settled = fields.get(b"z")
+    settled = b"1" if state == "done" else fields.get(b"z")
     flags = number(fields.get(b"f"))
     failures, crashes, lost, releases = counts(fields.get(b"v"))
     group, index = _place(task_id, fields, opened)

@@ -37,7 +37,7 @@ local function hold(key, session, nonce)
   if last_token == now then
     call('HSET', key, 's', session, 'k', now_text, 'o', nonce)
   else
-    call('HSET', key, 's', session, 'k', int(last_token), 'o', nonce, 'b', last_token - now)
+    call('HSET', key, 's', session, 'k', last_token, 'o', nonce, 'b', last_token - now)
   end
 end
 local function group_runs(G)

@@ -8,20 +8,20 @@
 local plain_ends, plain_ids, plain_tombs = 0, {}, {}
 local caller, caller_ids, left_queues = false, {}, {}
 
--- A plain record that is done: v holds its s k o f q t n. One command writes its end.
+-- A plain record that is done: v holds its s k o f q t. One command writes its end.
 local function done_plain(id, key, v, result)
   local keep = v[6]
   if keep == '0' then result = nil end
   if v[4] then call('UNLINK', P .. 'p:' .. id) end
   if result and #result > INLINE then
     call('SET', P .. 'y:' .. id, result)
-    call('HSET', key, 's', '4', 'p', '', 'o', '', 'z', '1', 'e', now_text, 'f', Y_OUT + MORE)
+    call('HSET', key, 's', '4', 'p', '', 'o', '', 'e', now_text, 'f', Y_OUT + MORE)
   elseif v[4] then
-    call('HSET', key, 's', '4', 'p', '', 'o', '', 'z', '1', 'e', now_text, 'f', MORE, result and 'y' or 's', result or '4')
+    call('HSET', key, 's', '4', 'p', '', 'o', '', 'e', now_text, 'f', MORE, result and 'y' or 's', result or '4')
   elseif result then
-    call('HSET', key, 's', '4', 'p', '', 'o', '', 'z', '1', 'e', now_text, 'y', result)
+    call('HSET', key, 's', '4', 'p', '', 'o', '', 'e', now_text, 'y', result)
   else
-    call('HSET', key, 's', '4', 'p', '', 'o', '', 'z', '1', 'e', now_text)
+    call('HSET', key, 's', '4', 'p', '', 'o', '', 'e', now_text)
   end
   local session = v[1]
   if session == caller then
@@ -209,7 +209,7 @@ end
 local function refused(id, gen, tok)
   local r = find(id)
   if r then
-    local settled = r.f.z == '1' and r.tok or tonumber(r.f.z) or 0
+    local settled = (r.state == '4' or r.f.z == '1') and r.tok or tonumber(r.f.z) or 0
     if not r.broken and r.gen == gen and settled == tok then return 'd' end
   else
     local raw, index = place_of(id)
@@ -233,8 +233,10 @@ local function settle_one()
   local id, gen, tok, nonce, kind = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
   at = at + 5
   local key = P .. 't:' .. id
-  local v = redis.pcall('HMGET', key, 's', 'k', 'o', 'f', 'q', 't', 'n', 'b', 'h')
-  if v.err or not v[1] or v[2] ~= tok or v[3] ~= nonce or (v[9] or '1') ~= gen or string.byte(v[1]) ~= 64 then
+  local v = redis.pcall('HMGET', key, 's', 'k', 'o', 'f', 'q', 't', 'n')
+  local flags = v[4]
+  if v.err or not v[1] or v[2] ~= tok or v[3] ~= nonce or string.byte(v[1]) ~= 64
+      or (flags and call('HGET', key, 'h') or '1') ~= gen then
     skip(kind)
     flush_ends()
     return refused(id, tonumber(gen), tonumber(tok))
@@ -242,7 +244,6 @@ local function settle_one()
   if kind == 'd' or kind == 'e' then
     local result
     if kind == 'd' then result = arg() end
-    local flags = v[4]
     if v[7] then
       if not flags or flags == '8' then
         done_plain(id, key, v, result)
@@ -252,7 +253,7 @@ local function settle_one()
       local raw, index = place_of(id)
       local G = raw and group(raw)
       if G then
-        v[7] = v[8]
+        v[7] = call('HGET', key, 'b')
         done_member(G, id, key, index, v, result)
         if G.z and G.D + G.F + G.C >= G.T then flush_ends() end
         return 'o'
