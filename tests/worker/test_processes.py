@@ -133,11 +133,11 @@ def test_a_living_worker_takes_over_from_one_that_died(
 def test_a_stop_lets_running_tasks_end(
     pool: str, number: int, start: Start, app: Smallage, moments: Moments, gate: Path
 ) -> None:
-    worker = start("-P", pool, "-c", "1")
+    worker = start("-P", pool, "-c", "1", "-l", "info")
     running, waiting = sample.ahold.delay(str(gate)), sample.ahold.delay(str(gate))
     moments.next("started")
     worker.signal(number)
-    until(lambda: "Stopping" in worker.peek())
+    until(lambda: "No new claims" in worker.peek())
     gate.touch()
     assert worker.wait() == 0
     assert running.get(timeout=1) == "held"

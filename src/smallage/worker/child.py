@@ -257,6 +257,7 @@ class Child:
         match word.kind:
             case "drain":
                 self.engine.stop(Farewell.DRAINED, word.seconds)
+                logger.info("No new claims from now on; what runs has %gs", word.seconds)
             case "recycle":
                 self.engine.stop(Farewell.RECYCLED)
             case "cancel":
