@@ -31,7 +31,7 @@ from smallage.core.settings import Settings, settings_of
 from smallage.places import caller_folder, store_url
 from smallage.request import running
 from smallage.result import AsyncResult
-from smallage.task import Task, check_options, make_task
+from smallage.task import Task, arguments, check_options, keywords, make_task
 
 if TYPE_CHECKING:
     from smallage.control import Control
@@ -84,7 +84,7 @@ class Registry(dict[str, Task[Any, Any]]):
 
     def __missing__(self, name: str) -> Task[Any, Any]:
         known = options.nearest(name, self)
-        raise NotRegistered(f"No task '{name}' is registered here{known or '; import the module that defines it'}.")
+        raise NotRegistered(f"No task '{name}' is registered here{known or '; import the module that defines it.'}")
 
 
 # -- the app ------------------------------------------------------------------------------------------------------
@@ -255,9 +255,16 @@ class Smallage:
         return lambda function: self._register(function, options)
 
     def _register(self, function: Any, given: Mapping[str, Any]) -> Task[Any, Any]:
+        if not callable(function) or isinstance(function, type):
+            raise TypeError(
+                f"@app.task makes a task of a function, not of {function!r}. Name it with @app.task(name=...); a Task "
+                "class goes to app.register_task."
+            )
         values = dict(given)
         bind = bool(values.pop("bind", False))
         base = values.pop("base", None) or self._task_class()
+        if not (isinstance(base, type) and issubclass(base, Task)):
+            raise TypeError(f"base must be a class made from smallage.Task, not {base!r}.")
         name = values.pop("name", None) or self.gen_task_name(function.__name__, function.__module__)
         values.setdefault("typing", self.strict_typing)
         check_options(values)
@@ -338,7 +345,7 @@ class Smallage:
         here are the defaults."""
         task = self.tasks.get(name)
         calls.check(call)
-        args, kwargs = tuple(args or ()), dict(kwargs or {})
+        args, kwargs = arguments(name, args), keywords(name, kwargs)
         if task is not None:
             prepared = task.current()
             envelope, extras = task.call(prepared, args, kwargs, call)

@@ -11,7 +11,7 @@ import msgspec
 
 from smallage.core.errors import ChordError, TaskError, TimeoutError
 from smallage.core.states import TERMINAL
-from smallage.result import AsyncResult, check_may_wait, read
+from smallage.result import AsyncResult, check_may_wait, deadline_of, read
 from smallage.stores.base import GroupView, MemberResult, TaskView
 from smallage.watching import REREAD, Waiter
 
@@ -288,7 +288,7 @@ class GroupResult(_Counters, Generic[R]):
 
         Raises TimeoutError when that takes longer than `timeout` seconds.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = deadline_of(timeout)
         if (now := self.snapshot()).ended:
             yield now
             return
@@ -310,7 +310,7 @@ class GroupResult(_Counters, Generic[R]):
         """`progress` for asyncio."""
         from smallage.aio import AsyncWaiter, in_thread
 
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = deadline_of(timeout)
         async with AsyncWaiter(self.app.hub, self.id) as waiter:
             last: Snapshot | None = None
             shown_at = 0.0
@@ -361,7 +361,7 @@ class GroupResult(_Counters, Generic[R]):
         seconds; the tasks go on.
         """
         check_may_wait(not disable_sync_subtasks)
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = deadline_of(timeout)
         if not self._settled(propagate):
             with Waiter(self.app.hub, self.id) as waiter:
                 while not self._settled(propagate):
@@ -375,7 +375,7 @@ class GroupResult(_Counters, Generic[R]):
         from smallage.aio import AsyncWaiter, in_thread
 
         check_may_wait(False)
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = deadline_of(timeout)
         async with AsyncWaiter(self.app.hub, self.id) as waiter:
             while not await in_thread(self._settled, propagate):
                 await waiter.wait(self._patience(deadline, timeout))

@@ -46,6 +46,10 @@ def _checked_rows(task: Task[Any, Any], rows: Iterable[Any]) -> Iterator[tuple[S
     """Rows whose arguments fit the task."""
     prepared = task.current()
     fewest, most, check = prepared.fewest, prepared.most, prepared.binding.check
+    if isinstance(rows, (str, bytes, Mapping)) or not hasattr(rows, "__iter__"):
+        raise TypeError(
+            f"{task.name}: rows must be an iterable of rows such as [(1,), (2,)], not {type(rows).__name__}."
+        )
     for place, row in enumerate(rows):
         args, kwargs = (row, _NO_KEYWORDS) if type(row) is tuple else _row(row, place)
         if kwargs or not fewest <= len(args) <= most:

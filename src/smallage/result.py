@@ -51,6 +51,15 @@ def check_may_wait(allowed: bool) -> None:
     )
 
 
+def deadline_of(timeout: Any) -> float | None:
+    """When a wait of `timeout` seconds ends, by the monotonic clock; None for never."""
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+        raise TypeError(f"timeout must be a number of seconds or None, not {type(timeout).__name__}.")
+    return time.monotonic() + timeout
+
+
 # -- exceptions as data -------------------------------------------------------------------------------------------
 def restored(data: bytes | None) -> tuple[BaseException, str | None]:
     """(exception, traceback) from an error's bytes. Never runs a constructor and never imports anything."""
@@ -262,8 +271,8 @@ class AsyncResult(Generic[R]):
         if self.unkept:
             return None  # type: ignore[return-value]
         check_may_wait(not disable_sync_subtasks)
+        deadline = deadline_of(timeout)
         if not self.ready():
-            deadline = None if timeout is None else time.monotonic() + timeout
             parents = self._parents() if propagate and follow_parents else ()
             with Waiter(self.app.hub, self.id, *parents) as waiter:
                 while not self.ready():
@@ -318,8 +327,8 @@ class AsyncResult(Generic[R]):
         if self.unkept:
             return None  # type: ignore[return-value]
         check_may_wait(False)
+        deadline = deadline_of(timeout)
         if not await in_thread(self.ready):
-            deadline = None if timeout is None else time.monotonic() + timeout
             parents = self._parents() if propagate and follow_parents else ()
             async with AsyncWaiter(self.app.hub, self.id, *parents) as waiter:
                 while not await in_thread(self.ready):

@@ -240,8 +240,8 @@ class Task(Generic[P, R]):
         `soft_time_limit` (seconds), `shadow`, `retry` and `retry_policy` (of the sending). Raises as `delay` does,
         and ValueError or TypeError for options out of bounds.
         """
-        args = _arguments(self.name, args)
-        kwargs = _keywords(self.name, kwargs)
+        args = arguments(self.name, args)
+        kwargs = keywords(self.name, kwargs)
         prepared = self.current()
         if task_id is not None:
             call["task_id"] = task_id
@@ -289,7 +289,7 @@ class Task(Generic[P, R]):
         """Run the task here, retries included, without a store; `throw=True` raises what it raises."""
         from smallage.eager import apply
 
-        return apply(self, _arguments(self.name, args), _keywords(self.name, kwargs), call)
+        return apply(self, arguments(self.name, args), keywords(self.name, kwargs), call)
 
     # -- calls from asyncio ---------------------------------------------------------------------------------------
     async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
@@ -477,7 +477,7 @@ else:
     AsyncTask = Task
 
 
-def _arguments(name: str, args: Any) -> Sequence[Any]:
+def arguments(name: str, args: Any) -> Sequence[Any]:
     """Positional arguments as a sequence; a string or mapping is a slip."""
     if args is None:
         return ()
@@ -488,7 +488,7 @@ def _arguments(name: str, args: Any) -> Sequence[Any]:
     return tuple(args)
 
 
-def _keywords(name: str, kwargs: Any) -> Mapping[str, Any]:
+def keywords(name: str, kwargs: Any) -> Mapping[str, Any]:
     if kwargs is None:
         return {}
     if not isinstance(kwargs, Mapping):

@@ -20,6 +20,8 @@ def check(options: Mapping[str, Any]) -> None:
     """Raise TypeError for an option that nobody knows, ImproperlyConfigured for one that is not offered."""
     if "serializer" in options:
         serializer("serializer", options["serializer"])
+    if options.get("retry_policy") is not None:
+        _check_policy(options["retry_policy"])
     if not _KNOWN.issuperset(options):
         for name in options:
             if name in _LATER and options[name] is not None:
@@ -28,6 +30,16 @@ def check(options: Mapping[str, Any]) -> None:
                     "fan_out(then=...) or chord(header, body)."
                 )
         bounds.check_names((name for name in options if name not in _LATER), _KNOWN, "apply_async")
+
+
+def _check_policy(policy: Any) -> None:
+    """Raise TypeError or ValueError for a `retry_policy` that would fail when the store is away."""
+    if not isinstance(policy, Mapping):
+        raise TypeError(f"retry_policy must be a dict, not {type(policy).__name__}.")
+    for name in ("interval_start", "interval_step", "interval_max"):
+        if name in policy:
+            bounds.seconds_us(policy[name], f"{name} in retry_policy")
+    bounds.retry_limit(policy.get("max_retries"), "max_retries in retry_policy")
 
 
 def call_envelope(
@@ -43,6 +55,8 @@ def call_envelope(
     if "expires" in options:
         expires_in_us, expires_us = expiry(options["expires"], zone, now_us)
     priority = options.get("priority")
+    if ignore is not None and not isinstance(ignore, bool):
+        raise TypeError(f"ignore_result must be True or False, not {ignore!r}.")
     return Envelope(
         name=base.name,
         queue=base.queue if queue is None else check_queue(getattr(queue, "name", queue)),

@@ -159,7 +159,7 @@ class group(Signature):
     """Signatures to be sent together: `group(a, b)` or `group([a, b])`."""
 
     def __init__(self, *tasks: Any, **options: Any) -> None:
-        members = list(tasks[0]) if len(tasks) == 1 and not isinstance(tasks[0], Mapping) else list(tasks)
+        members = _members(tasks)
         app = options.pop("app", None) or next((getattr(one, "app", None) for one in members), None)
         flat: list[Signature] = []
         for one in members:
@@ -189,6 +189,18 @@ class group(Signature):
 
     def __repr__(self) -> str:
         return f"group({', '.join(repr(one) for one in self.tasks)})"
+
+
+def _members(tasks: tuple[Any, ...]) -> list[Any]:
+    """The members given one by one, or as an iterable of them."""
+    if len(tasks) == 1 and not isinstance(tasks[0], Mapping):
+        if isinstance(tasks[0], str) or not hasattr(tasks[0], "__iter__"):
+            raise TypeError(f"A group takes signatures such as task.s(1), or a list of them, not {tasks[0]!r}.")
+        tasks = tuple(tasks[0])
+    for one in tasks:
+        if not isinstance(one, Mapping):
+            raise TypeError(f"A group's members are signatures such as task.s(1), not {one!r}.")
+    return list(tasks)
 
 
 def _flattened(one: Any) -> list[Signature]:

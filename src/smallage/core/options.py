@@ -146,8 +146,7 @@ def check_names(options: Iterable[str], known: Iterable[str], what: str) -> None
     known = frozenset(known)
     for name in options:
         if name not in known:
-            near = nearest(name, known)
-            raise TypeError(f"{what} has no option '{name}'{near}.")
+            raise TypeError(f"{what} has no option '{name}'{nearest(name, known) or '.'}")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

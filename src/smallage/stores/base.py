@@ -457,6 +457,10 @@ def open(url: str, **options: Any) -> Store:
     `nonce` for tests, and what the store itself takes. Raises ImproperlyConfigured for anything else.
     """
     scheme = url.partition("://")[0].lower() if "://" in url else ""
+    if not scheme:
+        raise ImproperlyConfigured(
+            "The store's URL names no scheme; write sqlite:///path/to/queue.db, redis://host:6379/0 or memory://."
+        )
     kind = SCHEMES.get(scheme)
     if kind is None:
         raise ImproperlyConfigured(
