@@ -249,7 +249,7 @@ class Engine:
             self._log.received(claims)
         backlog = self._desk.backlog
         for claim in claims:
-            if claim.crashes >= SOLITARY and self._places > 1:
+            if self._why or (claim.crashes >= SOLITARY and self._places > 1):  # stopping: goes back in the next turn
                 self._solitary.append(claim)
             else:
                 backlog.append(claim)
