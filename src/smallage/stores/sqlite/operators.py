@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from typing import Final
 
 from smallage.stores.base import Order, RevokeVerdict
-from smallage.stores.sqlite.ledger import GROUP_COLUMNS, RESULT_INSERT, TASK_COLUMNS, TASK_DELETE, Act
+from smallage.stores.sqlite.ledger import GROUP_COLUMNS, RESULT_INSERT, STEP, TASK_COLUMNS, TASK_DELETE, Act
 from smallage.stores.sqlite.queries import query
 from smallage.stores.sqlite.rows import CANCELLED, DONE, PLAIN, RUNNING, Group, Task
 
 TASK_MARK_REVOKED = query("task_mark_revoked")
 OPEN_MEMBERS = f"{TASK_COLUMNS} {query('tasks_of_group_open')}"
 DEAD_MEMBERS = f"{TASK_COLUMNS} {query('tasks_of_group_dead')}"
-LINKED = f"{TASK_COLUMNS} {query('tasks_of_queue_linked')}"
+LINKED_READY = f"{TASK_COLUMNS} {query('tasks_linked_ready')}"
+LINKED_SCHEDULED = f"{TASK_COLUMNS} {query('tasks_linked_scheduled')}"
 PARKED_ALL = f"{TASK_COLUMNS} {query('tasks_parked_all')}"
-PURGE_PLAIN = query("purge_plain")
+PURGE_READY, PURGE_SCHEDULED = query("purge_ready"), query("purge_scheduled")
+LAST_ROW = query("last_row")
 GROUPS_OF_QUEUE = f"{GROUP_COLUMNS} {query('groups_of_queue')}"
 QUEUE_PAUSE = query("queue_pause")
 MAX_BELLS: Final = 64
@@ -123,12 +125,23 @@ def pause(act: Act, queue: str, paused: bool) -> None:
         act.ring(queue, MAX_BELLS)
 
 
-def purge(act: Act, queue: str) -> int:
-    """See `Store.purge`."""
-    removed = [row[0] for row in act.execute(PURGE_PLAIN, (queue,))]
+def purge_plain(act: Act, queue: str, last: int | None) -> tuple[int, int]:
+    """Remove a bounded number of the tasks of a queue that no group must hear of, up to the row `last` (None: the
+    newest one there is). Returns how many and that row."""
+    last = last or act.row(LAST_ROW)[0] or 0
+    removed = [row[0] for each in (PURGE_READY, PURGE_SCHEDULED) for row in act.run(each, (queue, last, STEP))]
     act.changed += removed
-    n = len(removed)
-    while linked := act.tasks(LINKED, queue):  # an end may release a body into this queue
+    act.book.purged += len(removed)
+    act.forget_due()
+    return len(removed), last
+
+
+def purge_linked(act: Act, queue: str) -> int:
+    """Cancel the members of groups in a queue, and bodies; returns how many."""
+    n = 0
+    while linked := act.tasks(LINKED_READY, queue) + act.tasks(
+        LINKED_SCHEDULED, queue
+    ):  # an end may release a body into this queue
         for task in linked:
             act.end(task, CANCELLED, "revoked", None)
             if task.kind == PLAIN and act.any_group(task.grp) is None:

@@ -43,8 +43,8 @@ TASKS_PARKED_OLD = f"{TASK_COLUMNS} {query('tasks_parked_old')}"
 GROUPS_GONE = f"{GROUP_COLUMNS} {query('groups_gone')}"
 PRUNE_ENDED = query("prune_ended")
 TOMBSTONES_OVER = query("tombstones_over")
-PRUNED_A_TICK: Final = 5_000
-GROUPS_A_TICK: Final = 20
+PRUNED_AT_ONCE: Final = 500
+GROUPS_AT_ONCE: Final = 20
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -74,8 +74,8 @@ def reached(act: Act) -> None:
     book.reached_boot = now
 
 
-def tick(act: Act, sessions: Sequence[str], dead: Sequence[str]) -> Ticked:
-    """See `Store.tick`."""
+def tick(act: Act, sessions: Sequence[str], dead: Sequence[str]) -> tuple[Ticked, bool]:
+    """See `Store.tick`; and whether there is nothing more to prune."""
     reached(act)
     here = boot_id()
     unknown = [name for name in sessions if act.row(SESSION_RENEW, name, act.boot, here) is None]
@@ -83,8 +83,8 @@ def tick(act: Act, sessions: Sequence[str], dead: Sequence[str]) -> Ticked:
     taken = [task_id for sid, name in lost for task_id in _end_session(act, sid, name, lost=True)]
     promoted = act.promote()
     _give_up_parked(act)
-    _prune(act)
-    return Ticked(
+    pruned_all = prune(act)
+    ticked = Ticked(
         now_us=act.now,
         next_due_us=act.next_due(),
         next_lease_us=min(foreign) - act.boot + act.now if foreign else None,
@@ -92,6 +92,7 @@ def tick(act: Act, sessions: Sequence[str], dead: Sequence[str]) -> Ticked:
         promoted=promoted,
         taken_back=tuple(taken),
     )
+    return ticked, pruned_all
 
 
 def _judge(act: Act, renewed: set[str], dead: list[str]) -> tuple[list[tuple[int, str]], list[int]]:
@@ -138,15 +139,21 @@ def _give_up_parked(act: Act) -> None:
         act.end(task, DEAD, "unknown-task", None)
 
 
-def _prune(act: Act) -> None:
-    """Remove a bounded number of what has outlived its retention."""
+def prune(act: Act) -> bool:
+    """Remove a bounded number of what has outlived its retention; False if there may be more."""
     act.save()
-    act.run(PRUNE_ENDED, (act.now, PRUNED_A_TICK))
-    act.book.pruned += act.changes()
-    for row in act.execute(GROUPS_GONE, (act.now, GROUPS_A_TICK)).fetchall():
+    act.run(PRUNE_ENDED, (act.now, PRUNED_AT_ONCE))
+    pruned = act.changes()
+    act.book.pruned += pruned
+    groups = act.run(GROUPS_GONE, (act.now, GROUPS_AT_ONCE)).fetchall()
+    for row in groups:
         act.book.pruned += act.remove_group(Group(row))
+    over = 0
     for state in (DONE, CANCELLED):
-        act.run_each(TASK_DELETE, act.run(TOMBSTONES_OVER, (TOMBSTONE_MAX, PRUNED_A_TICK, state)).fetchall())
+        oldest = act.run(TOMBSTONES_OVER, (TOMBSTONE_MAX, PRUNED_AT_ONCE, state)).fetchall()
+        act.run_each(TASK_DELETE, oldest)
+        over += len(oldest)
+    return max(pruned, over) < PRUNED_AT_ONCE and len(groups) < GROUPS_AT_ONCE
 
 
 def take_orders(act: Act, box: str) -> list[Order]:

@@ -9,6 +9,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Final, TypeVar
 
 import apsw
@@ -63,6 +64,7 @@ RESERVE: Final = 16 * 2**20
 """Bytes of free disk below which no new tasks are taken, so that the old ones can still be worked off."""
 FORK_PATIENCE_S: Final = 5.0
 CHECKPOINT_PAGES: Final = 1_000
+PRUNING_S: Final = 0.2
 RESTART_PAGES: Final = 4_000
 RESTART_S: Final = 0.1
 """Longest wait for readers while writers are held up."""
@@ -322,9 +324,12 @@ class SqliteStore:
         self._write(lambda act: sessions.announce(act, session, info), growing=True, durable=False)
 
     def tick(self, sessions_: Sequence[str], dead: Sequence[str] = ()) -> Ticked:
-        ticked = self._write(lambda act: sessions.tick(act, sessions_, dead), durable=False)
+        ticked, pruned_all = self._write(lambda act: sessions.tick(act, sessions_, dead), durable=False)
         for session in dead:
             liveness.remove(place.runtime_of(self.path), session)
+        end = time.monotonic() + PRUNING_S
+        while not pruned_all and time.monotonic() < end:  # in small steps, so that nobody waits long for the lock
+            pruned_all = self._write(sessions.prune, durable=False)
         if self._writer.wal_pages >= CHECKPOINT_PAGES:
             self._checkpoint()
         return ticked
@@ -434,7 +439,11 @@ class SqliteStore:
         self._write(lambda act: operators.pause(act, queue, False))
 
     def purge(self, queue: str) -> int:
-        return self._write(lambda act: operators.purge(act, queue))
+        n, step, last = 0, 1, None
+        while step:
+            step, last = self._write(partial(operators.purge_plain, queue=queue, last=last))
+            n += step
+        return n + self._write(lambda act: operators.purge_linked(act, queue))
 
     def unpark(self, name: str | None = None) -> int:
         return self._write(lambda act: operators.unpark(act, name))

@@ -48,11 +48,11 @@ select due_us from task where grp = ?1 and kind = 2 and state = 1
 select t.kind, t.grp, t.idx, t.payload, t.prune_us, g.prune_us from task t left join grp g on g.id = t.grp
 where t.id = ?1
 
--- count_ready: Ready tasks by queue.
-select queue, count(*) from task where state = 2 and id is not null group by queue
+-- count_ready: Ready entries by queue, groups' places in the order included: the index alone answers.
+select queue, count(*) from task where state = 2 group by queue
 
--- count_scheduled: Scheduled tasks by queue.
-select queue, count(*) from task where state = 1 and id is not null group by queue
+-- count_scheduled: Scheduled entries by queue, groups' places in the order included.
+select queue, count(*) from task where state = 1 group by queue
 
 -- count_running: Running tasks by queue.
 select queue, count(*) from task where state = 3 group by queue
@@ -63,9 +63,9 @@ select queue, count(*) from task where state = 4 group by queue
 -- count_parked: Parked tasks by queue.
 select queue, count(*) from task where state = 5 group by queue
 
--- count_unclaimed: Unclaimed like members by queue, and whether they are scheduled.
-select t.queue, t.state, sum(g.total - g.cursor - g.holes) from task t join grp g on g.id = t.grp
-where t.kind = 2 and t.grp is not null group by t.queue, t.state
+-- count_unclaimed: Unclaimed like members by queue and state, less the entries that stand for them in the order.
+select t.queue, t.state, sum(g.total - g.cursor - g.holes) - count(*) from task t join grp g on g.id = t.grp
+where t.kind = 2 and t.grp is not null and g.cursor + g.holes < g.total group by t.queue, t.state
 
 -- count_ended: Ended tasks by state, without those whose results are ignored.
 select state, count(*) from task where state >= 6 and ignored = 0 group by state

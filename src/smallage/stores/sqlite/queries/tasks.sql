@@ -36,8 +36,11 @@ from task t where t.grp = ?1 and t.kind <> 2 and t.state < 6 order by t.idx
 -- tasks_of_group_dead: Members of a group that failed, after `task_columns`.
 from task t where t.grp = ?1 and t.kind <> 2 and t.state = 7 order by t.idx
 
--- tasks_of_queue_linked: Ready and scheduled tasks of a queue that a group must hear of, after `task_columns`.
-from task t where t.queue = ?1 and t.state in (1, 2) and t.kind <> 2 and (t.grp is not null or t.body_of is not null)
+-- tasks_linked_ready: Ready tasks of a queue that a group must hear of, after `task_columns`.
+from task t where t.state = 2 and t.queue = ?1 and t.kind <> 2 and (t.grp is not null or t.body_of is not null)
+
+-- tasks_linked_scheduled: Scheduled ones, after `task_columns`.
+from task t where t.state = 1 and t.queue = ?1 and t.kind <> 2 and (t.grp is not null or t.body_of is not null)
 
 -- cursor_of_group: The place of a group in the order, after `task_columns`.
 from task t where t.grp = ?1 and t.kind = 2
@@ -161,5 +164,17 @@ select tok, reached_boot, grace_boot, stale, pruned, purged from book
 -- book_save: The same.
 update book set tok = ?1, reached_boot = ?2, grace_boot = ?3, stale = ?4, pruned = ?5, purged = ?6
 
--- purge_plain: Remove the ready and scheduled tasks of a queue that no group must hear of.
-delete from task where queue = ?1 and state in (1, 2) and kind = 0 and grp is null and body_of is null returning id
+-- purge_ready: Remove ready tasks of a queue that no group must hear of, up to the row ?2, ?3 at most.
+delete from task where seq in (
+  select seq from task where state = 2 and queue = ?1 and kind = 0 and grp is null and body_of is null
+    and +seq <= ?2 limit ?3)
+returning id
+
+-- purge_scheduled: The same for scheduled ones.
+delete from task where seq in (
+  select seq from task where state = 1 and queue = ?1 and kind = 0 and grp is null and body_of is null
+    and +seq <= ?2 limit ?3)
+returning id
+
+-- last_row: The row of the newest task.
+select max(seq) from task
