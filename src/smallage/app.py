@@ -25,7 +25,7 @@ from smallage.core.errors import (
     StoreFull,
     StoreUnavailable,
 )
-from smallage.core.ids import check_name, check_task_id, random_uuid_text
+from smallage.core.ids import can_be_name, check_name, check_task_id, random_uuid_text
 from smallage.core.message import Envelope, Message, digest
 from smallage.core.settings import Settings, settings_of
 from smallage.places import caller_folder, store_url
@@ -320,8 +320,9 @@ class Smallage:
     def gen_task_name(self, name: str, module: str) -> str:
         """`module.name`; a script's `__main__` becomes the app's name or the script's."""
         if module == "__main__":
-            script = getattr(sys.modules.get("__main__"), "__file__", None)
-            module = self.main or (os.path.splitext(os.path.basename(script))[0] if script else "__main__")
+            script = getattr(sys.modules.get("__main__"), "__file__", None) or ""
+            stem = os.path.splitext(os.path.basename(script))[0]
+            module = self.main or (stem if can_be_name(stem) else "__main__")  # typed in, it is "<stdin>"
         return ".".join(part for part in (module, name) if part)
 
     def set_current(self) -> None:

@@ -381,3 +381,21 @@ def test_public_names_are_there():
         assert getattr(smallage, name) is not None
     with pytest.raises(AttributeError):
         _ = smallage.nothing  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("file", "module"),
+    [
+        ("/somewhere/shop.py", "shop"),
+        ("my-shop.py", "my-shop"),
+        ("<stdin>", "__main__"),
+        ("01_shop.py", "__main__"),
+        (None, "__main__"),
+    ],
+)
+def test_tasks_of_a_script_are_named_after_it(monkeypatch, file, module):
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", file, raising=False)
+    app = Smallage(set_as_current=False)
+    assert app.gen_task_name("add", "__main__") == f"{module}.add"
+    named = Smallage("mine", set_as_current=False)
+    assert named.gen_task_name("add", "__main__") == "mine.add"

@@ -51,14 +51,19 @@ def check_queue(text: Any) -> str:
     return text
 
 
+def can_be_name(text: Any) -> bool:
+    """True if `text` can be a task's name."""
+    return isinstance(text, str) and _NAME.fullmatch(text) is not None
+
+
 def check_name(text: Any) -> str:
     """`text` if it can be a task's name; raises ImproperlyConfigured saying why not."""
-    if not isinstance(text, str) or _NAME.fullmatch(text) is None:
+    if not can_be_name(text):
         raise ImproperlyConfigured(
             f"A task's name is a letter or underscore followed by letters, digits and _ . : - (at most 200), not "
             f"{_shown(text)}. Give the task one with name=."
         )
-    return text
+    return str(text)
 
 
 def _shown(value: object) -> str:
