@@ -85,8 +85,8 @@ def test_a_user_with_just_what_is_needed(server: RedisServer, caplog: pytest.Log
     """CONFIG and INFO are forbidden, and so is every key outside the namespace."""
     with server.client() as client:
         client.execute_command(
-            "ACL", "SETUSER", "worker", "on", ">secret", "~{smallage}:*", "resetchannels", "&{smallage}:e:*", "+@all", "-@admin",
-            "-@dangerous",
+            "ACL", "SETUSER", "worker", "on", ">secret", "~{smallage}:*", "resetchannels", "&{smallage}:e:*", "+@all",
+            "-@admin", "-@dangerous",
         )  # fmt: skip
     store = open_store(f"redis://worker:secret@127.0.0.1:{server.port}/0")
     store.setup()
