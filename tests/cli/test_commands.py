@@ -168,3 +168,26 @@ def test_a_worker_without_an_app_says_how_to_name_it(words: list[str], said: str
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_store_named_on_the_command_line_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SMALLAGE_URL", f"sqlite:///{tmp_path}/env.db")
+    code = f"""
+from smallage import Smallage
+app = Smallage(broker="sqlite:///{tmp_path}/code.db")
+@app.task(name="one")
+def one(): return 1
+"""
+    (tmp_path / "coded.py").write_text(code)
+    named = f"sqlite:///{tmp_path}/named.db"
+    command = [sys.executable, "-m", "smallage"]
+    done = subprocess.run([*command, "-A", "coded", "-b", named, "call", "one"], capture_output=True, text=True)
+    task_id = done.stdout.strip()
+    ran = subprocess.run([*command, "worker", "coded", "-b", named, "--burst"], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert "named.db" in ran.stderr
+    found = subprocess.run([*command, "-b", named, "result", task_id], capture_output=True, text=True)
+    assert json.loads(found.stdout)["result"] == 1
+    assert not list(tmp_path.glob("env.db*"))
+    assert not list(tmp_path.glob("code.db*"))

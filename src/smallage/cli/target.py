@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -39,9 +38,9 @@ def open_app() -> Any:
     """The app that the command is about: -A, or what lies here; with only a store named, an app without tasks."""
     context = click.get_current_context()
     found: dict[str, Any] = context.find_root().obj or {}
-    if found.get("store"):
-        os.environ["SMALLAGE_URL"] = found["store"]
     app = _find(found.get("app"))
+    if found.get("store"):
+        app.conf.broker_url = found["store"]
     context.call_on_close(app.close)
     return app
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Any
 
@@ -25,7 +24,5 @@ def run_worker(found: dict[str, Any]) -> int:
         return USAGE
     level = str(values.get("log_level", "warning")).upper()
     values["log_level"] = "CRITICAL" if level == "FATAL" else level
-    store = values.pop("store", None)
-    if store is not None:
-        os.environ["SMALLAGE_URL"] = store  # children inherit it; a process list does not show it
+    values["store_url"] = values.pop("store", None)
     return supervise(WorkerOptions(**values))

@@ -99,6 +99,8 @@ def _load(start: Start, line: Line, board: Board) -> tuple[Any, Plan] | None:
     options = start.options
     try:
         app = find_app(options.app, options.workdir)
+        if options.store_url:
+            app.conf.broker_url = options.store_url
         for module in (*app.conf.imports, *app.conf.include):
             importlib.import_module(module)
         if options.time_limit:

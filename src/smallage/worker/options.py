@@ -55,6 +55,8 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     shutdown_timeout: float = 30.0
     time_limit: float | None = None
     soft_time_limit: float | None = None
+    store_url: str | None = None
+    """`-b`: wins over what the app says."""
     workdir: str = ""
     prefetch_multiplier: int | None = None
     """Upper bound of claims in hand, as a multiple of the concurrency. 0: no bound but our own."""
