@@ -233,3 +233,24 @@ def test_closing_and_opening_again_is_no_harm(store: SqliteStore, path: Path) ->
     other.close()
     assert store.push([task(3)]) == ["ok"]
     assert [view is not None for view in store.state([uid(n) for n in (1, 2, 3)])] == [True] * 3
+
+
+def test_every_connection_is_opened_with_care(store: SqliteStore) -> None:
+    for connection in (store._connect(), store._connect()):
+        pragmas = {
+            "journal_mode": "wal",
+            "synchronous": 2,
+            "foreign_keys": 1,
+            "trusted_schema": 0,
+            "cell_size_check": 1,
+            "mmap_size": 0,
+        }
+        assert {name: connection.pragma(name) for name in pragmas} == pragmas
+        options = (
+            apsw.SQLITE_DBCONFIG_DEFENSIVE,
+            apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE,
+            apsw.SQLITE_DBCONFIG_ENABLE_QPSG,
+        )
+        assert [connection.config(option, -1) for option in options] == [1, 1, 1]
+        assert connection.config(apsw.SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, -1) == 0
+        connection.close()
