@@ -22,7 +22,7 @@ from smallage.worker.body import Body
 from smallage.worker.context import Context
 from smallage.worker.desk import Desk
 from smallage.worker.discover import find_app
-from smallage.worker.fetch import Engine
+from smallage.worker.fetch import REST, Engine
 from smallage.worker.finish import GivenUp, Patience
 from smallage.worker.limits import Limits
 from smallage.worker.line import Line, Word
@@ -179,6 +179,7 @@ class Child:
             max_tasks=plan.max_tasks,
             spent=memory_spent(plan.max_memory) if plan.max_memory else None,
             burst=start.options.burst,
+            rest=min(REST, plan.lease_us / 3e6),
             on_recycle=self._recycling,
         )
 

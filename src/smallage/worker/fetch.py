@@ -38,7 +38,7 @@ logger = logging.getLogger("smallage.worker")
 LOOK_AGAIN = 30.0
 """Seconds after which an idle engine claims without a bell."""
 REST = 5.0
-"""Longest sleep, so that the supervisor sees the engine come round."""
+"""Longest sleep in seconds, so that the supervisor sees the engine come round; less where leases are short."""
 SOLITARY = 2
 """Crashes after which a task runs alone in its child."""
 BATCH = 200
@@ -63,6 +63,7 @@ class Engine:
         max_tasks: int | None = None,
         spent: Callable[[], bool] | None = None,
         burst: bool = False,
+        rest: float = REST,
         on_recycle: Callable[[], None] = lambda: None,
     ) -> None:
         self.session = session
@@ -76,6 +77,7 @@ class Engine:
         self._left = math.inf if max_tasks is None else max_tasks
         self._spent = spent
         self._burst = burst
+        self._longest_rest = rest
         self._on_recycle = on_recycle
         self._patience = Patience(desk.wake, self._out_of_time)
         self._claiming = Patience(desk.wake, lambda: bool(self._why) or self._out_of_time())
@@ -277,7 +279,7 @@ class Engine:
 
     def _patience_for_sleep(self, room: int) -> float:
         now = monotonic()
-        until = now + REST
+        until = now + self._longest_rest
         if room:
             if self._hungry and now >= self._board.fence:
                 until = min(until, now + 0.2)

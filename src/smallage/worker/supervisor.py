@@ -511,7 +511,8 @@ class Supervisor:
             self._say_away(error)
             return
         child.line.say_later(Word("frozen"))
-        logger.warning("Child %d is frozen: %d waiting task(s) handed back", child.number + 1, len(waiting))
+        if waiting:
+            logger.warning("Child %d is frozen: %d waiting task(s) handed back", child.number + 1, len(waiting))
 
     def _probe_peers(self) -> None:
         if self._store is None:
