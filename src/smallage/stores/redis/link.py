@@ -165,5 +165,3 @@ class _Unsent(Exception):
     def __init__(self, why: StoreUnavailable) -> None:
         super().__init__(why)
         self.why = why
-
-

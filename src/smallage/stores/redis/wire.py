@@ -158,13 +158,16 @@ class Wire:
             sock.settimeout(seconds)
 
     def _take_what_is_there(self, sock: socket.socket) -> None:
+        """Read until nothing is left: what TLS has decrypted ahead makes no descriptor readable."""
         try:
             if self._kernel_waits:
-                self._feed(sock, socket.MSG_DONTWAIT)
+                while True:
+                    self._feed(sock, socket.MSG_DONTWAIT)
             else:
                 sock.settimeout(0)
                 try:
-                    self._feed(sock)
+                    while True:
+                        self._feed(sock)
                 finally:
                     sock.settimeout(self.address.read_seconds)
         except OSError as error:
