@@ -96,6 +96,6 @@ def test_a_group_and_a_task_are_a_chord():
 
 def test_names_of_celery_that_are_not_offered_say_what_to_use():
     with pytest.raises(ImportError, match="chord"):
-        from smallage import chain  # noqa: F401
+        exec("from smallage import chain")
     with pytest.raises(ImportError, match="fan_out"):
-        from smallage import chunks  # noqa: F401
+        exec("from smallage import chunks")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import pytest
 
@@ -100,10 +101,12 @@ def test_what_works(values):
 def test_an_option_changed_later_is_checked_at_the_next_call():
     app = Smallage("shop", set_as_current=False, broker="memory://")
 
-    class Base(app.Task):
+    base: Any = app.Task
+
+    class Base(base):  # type: ignore[misc]
         max_crashes = -1
 
-    task = app.task(base=Base, name="case")(lambda: None)
+    task: Any = app.task(base=Base, name="case")(lambda: None)
     with pytest.raises(ImproperlyConfigured, match="max_crashes"):
         task.delay()
     task.max_crashes = 2
