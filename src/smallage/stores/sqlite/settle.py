@@ -82,21 +82,21 @@ def _finish_members(act: Act, rows: list[tuple[Any, ...]]) -> set[str]:
     done: set[str] = set()
     ended: dict[str, int] = {}
     for row in rows:
-        place = act.rowed(row[0])
-        if place is None:
+        task_id = row[0]
+        group = act.find_group(task_id[:36])
+        if group is None:
             continue
-        group = place[0]
         run(MEMBER_FINISH, (*row, group.num))
         if changes():
-            run(MEMBER_LEAVE, (row[0],))
-            done.add(row[0])
+            run(MEMBER_LEAVE, (task_id,))
+            done.add(task_id)
             ended[group.id] = ended.get(group.id, 0) + 1
     act.changed += done
     for group_id, n in ended.items():
-        ending = act.any_group(group_id)
-        assert ending is not None
-        ending.running -= n
-        act.count(ending, DONE, n)
+        group = act.any_group(group_id)
+        assert group is not None
+        group.running -= n
+        act.count(group, DONE, n)
     return done
 
 
