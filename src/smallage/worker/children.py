@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import threading
+import traceback
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, NoReturn
@@ -86,6 +87,8 @@ def _become_child(start: Start, theirs: socket.socket, board: Board) -> NoReturn
         from smallage.worker.child import main
 
         main(start, Line(theirs), board)
+    except BaseException:
+        traceback.print_exc()
     finally:
         os._exit(70)
 
