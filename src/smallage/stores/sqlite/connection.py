@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import random
 import sys
 import threading
 import time
@@ -109,7 +107,8 @@ def patience(seconds: float, longest: float = 0.001) -> Callable[[int], bool]:
             began = now
         elif now - began > seconds:
             return False
-        _sleep(min(0.0001 * (times + 1), longest) * random.uniform(0.5, 1.5))
+        jitter = 0.5 + time.monotonic_ns() % 1000 / 1000
+        _sleep(min(0.0001 * (times + 1), longest) * jitter)
         return True
 
     return wait
@@ -208,5 +207,7 @@ def _end_read(connection: apsw.Connection) -> None:
 def leak(*connections: object) -> None:
     """Keep objects of the parent process from ever being finalised here: closing a connection that was opened before
     a fork would undo the parent's locks and may delete its log."""
+    import ctypes  # needed after a fork only
+
     for connection in connections:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))

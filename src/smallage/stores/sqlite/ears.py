@@ -12,18 +12,17 @@ from __future__ import annotations
 import math
 import mmap
 import os
-import random
-import secrets
-import select
-import socket
 import threading
 import time
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
+
+if TYPE_CHECKING:
+    import socket
 
 BITS: Final = 32_768
 HEAD: Final = 16
@@ -98,7 +97,7 @@ class Folder:
 
     def new_round(self) -> None:
         """Tell speakers to list the ears again."""
-        self.board[:8] = secrets.token_bytes(8)
+        self.board[:8] = os.urandom(8)
 
     def names(self) -> list[str]:
         try:
@@ -134,6 +133,13 @@ def _map_file(path: Path, size: int, keep: bool = False) -> mmap.mmap:
         os.close(descriptor)
 
 
+def _new_socket() -> socket.socket:
+    """A datagram socket. The module is slow to load, and those who find no ears never need it."""
+    import socket
+
+    return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+
+
 class Ear:
     """Hears the keys that it wants. One thread waits; any thread may want, drop and wake."""
 
@@ -149,8 +155,8 @@ class Ear:
         self._open()
 
     def _open(self) -> None:
-        self._name = f"{self._kind}-{secrets.token_hex(8)}"
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        self._name = f"{self._kind}-{os.urandom(8).hex()}"
+        self.socket = _new_socket()
         self.socket.setblocking(False)  # for good: two threads may read, and a socket's timeout belongs to both
         try:
             self.socket.bind(self._folder.address(self._name))
@@ -206,6 +212,8 @@ class Ear:
         heard: set[str] | None = None
         try:
             if timeout > 0:
+                import select
+
                 poll = select.poll()
                 poll.register(self.socket, select.POLLIN)
                 poll.poll(math.ceil(timeout * 1000))
@@ -257,7 +265,7 @@ class Ear:
     def wake(self) -> None:
         """Make the waiting thread return."""
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+            with _new_socket() as other:
                 other.setblocking(False)
                 other.sendto(_WAKE, self._folder.address(self._name))
         except OSError:
@@ -276,7 +284,7 @@ class Ear:
 
 def _sweep(folder: Folder) -> None:
     """Remove ears that dead processes left behind."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
+    with _new_socket() as probe:
         for name in folder.names():
             try:
                 probe.connect(folder.address(name))
@@ -294,8 +302,16 @@ class Speaker:
         self._round = b""
         self._ears: dict[str, mmap.mmap] = {}
         self._lock = threading.Lock()
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-        self._socket.setblocking(False)
+        self._voice: socket.socket | None = None
+        self._turn = os.getpid()
+        """Whose turn it is to be woken; begins elsewhere in each process."""
+
+    def _send_to(self, name: str, datagram: bytes) -> None:
+        with self._lock:
+            if self._voice is None:
+                self._voice = _new_socket()
+                self._voice.setblocking(False)
+        self._voice.sendto(datagram, self._folder.address(name))
 
     def listeners(self) -> dict[str, mmap.mmap]:
         """The ears there are. Empty is the common case for a lone producer, and costs nothing more."""
@@ -345,9 +361,9 @@ class Speaker:
                     wants[RUNG] = 1
                     if wants[WAITING]:
                         asleep.append((name, wants))
-            random.shuffle(asleep)
+            self._turn += 1
             while asleep and n > 0:
-                name, wants = asleep.pop()
+                name, wants = asleep.pop(self._turn % len(asleep))
                 wants[WAITING] = 0
                 n -= self._send(name, wants, _encode([key]))
 
@@ -359,7 +375,7 @@ class Speaker:
     def _send(self, name: str, wants: mmap.mmap, datagram: bytes) -> bool:
         """False if nobody is there any more."""
         try:
-            self._socket.sendto(datagram, self._folder.address(name))
+            self._send_to(name, datagram)
         except (ConnectionRefusedError, FileNotFoundError):
             self._folder.remove(name)
             self._ears.pop(name, None)
@@ -371,9 +387,10 @@ class Speaker:
     def _overflow(self, name: str, wants: mmap.mmap) -> None:
         wants[OVERFLOW] = 1
         try:
-            self._socket.sendto(_WAKE, self._folder.address(name))
+            self._send_to(name, _WAKE)
         except OSError:
             pass  # still no room: the ear has yet to read, and will see the byte then
 
     def close(self) -> None:
-        self._socket.close()
+        if self._voice is not None:
+            self._voice.close()

@@ -7,7 +7,6 @@ descriptor of the file is closed by its holder, so a process never opens the fil
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import threading
 import time
@@ -36,6 +35,8 @@ def boot_id() -> str:
 
 
 def lock_file(folder: Path, session: str) -> Path:
+    import hashlib  # not needed by those who only push
+
     return folder / f"s-{hashlib.sha256(session.encode()).hexdigest()[:24]}.lock"
 
 

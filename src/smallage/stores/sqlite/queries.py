@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Final
 
 _HEAD: Final = re.compile(r"^-- (\w+): (.+)$", re.MULTILINE)
@@ -13,9 +13,8 @@ _HEAD: Final = re.compile(r"^-- (\w+): (.+)$", re.MULTILINE)
 @cache
 def _all() -> dict[str, str]:
     found: dict[str, str] = {}
-    for file in sorted(resources.files(__package__).joinpath("queries").iterdir(), key=lambda each: each.name):
-        if file.name.endswith(".sql"):
-            found.update(parse(file.read_text(encoding="utf-8")))
+    for file in Path(__file__).with_name("queries").glob("*.sql"):
+        found.update(parse(file.read_text(encoding="utf-8")))
     return found
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +18,7 @@ _SPACE: Final = re.compile(r"\s+|--[^\n]*\n")
 
 @cache
 def _text() -> str:
-    return resources.files(__package__).joinpath("schema.sql").read_text(encoding="utf-8")
+    return Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
 
 
 def _parts(connection: apsw.Connection) -> set[tuple[str, str, str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import threading
 import time
 import weakref
@@ -96,7 +95,7 @@ class SqliteStore:
         self.path = place.path_of(url, namespace)
         self._wall = clock or _wall_us
         self._boot = clock or liveness.boot_us
-        self._nonce = nonce or (lambda: secrets.token_hex(8))
+        self._nonce = nonce or (lambda: os.urandom(8).hex())
         self._start()
         _stores.add(self)
 
