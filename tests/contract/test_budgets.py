@@ -127,6 +127,22 @@ def test_what_was_taken_back_is_first_in_line(store: Store, worker: Session) -> 
     assert Session(store, "s2").ids(10) == [uid(1), uid(2)]
 
 
+def test_several_tasks_taken_back_keep_their_order(store: Store, worker: Session) -> None:
+    store.push([task(n) for n in range(5)])
+    worker.claim(3)
+    assert sorted(store.tick([], ["s1"]).taken_back) == [uid(0), uid(1), uid(2)]
+    assert Session(store, "s2").ids(10) == [uid(n) for n in range(5)]
+
+
+def test_sessions_are_taken_back_one_by_one(store: Store) -> None:
+    """What the last of them held stands first: each goes to the front."""
+    store.push([task(n) for n in range(5)])
+    for name in ("s1", "s2"):
+        assert len(Session(store, name).claim(2)) == 2
+    store.tick([], ["s1", "s2"])
+    assert Session(store, "s3").ids(10) == [uid(n) for n in (2, 3, 0, 1, 4)]
+
+
 def test_counts_of_a_task_add_up(store: Store, worker: Session, clock: FakeClock) -> None:
     store.push([task(1)])
     outcomes: list[Outcome] = [Crashed(), Retry(), Released(), Retry(), Crashed(), Failed(b"no")]

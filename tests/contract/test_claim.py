@@ -122,6 +122,14 @@ def test_a_repeat_gives_only_what_is_still_held(store: Store, worker: Session) -
     assert store.claim("s1", request).claims == (a,)
 
 
+def test_a_repeat_gives_no_more_than_its_own(store: Store, worker: Session) -> None:
+    store.push([task(n) for n in range(4)])
+    worker.claim(2)
+    request = worker.request(1)
+    (claim,) = store.claim("s1", request).claims
+    assert store.claim("s1", request).claims == (claim,)
+
+
 def test_a_repeat_that_found_nothing_may_find_something(store: Store, worker: Session) -> None:
     request = worker.request(1)
     assert store.claim("s1", request).claims == ()

@@ -490,6 +490,20 @@ def test_a_group_id_can_be_used_again_after_its_life(store: Store, worker: Sessi
     assert worker.ids(10) == [member_id(G, n) for n in range(3)]
 
 
+def test_a_group_stays_while_its_requeued_body_runs(store: Store, worker: Session, clock: FakeClock) -> None:
+    like_group(store, rows=1, keep_us=60 * SECOND, body=task(1))
+    worker.run(Done(b"0"))
+    worker.run(Failed(b"no"))
+    assert store.requeue([uid(1)]) == [True]
+    body = worker.one()
+    assert body.body_of == G
+    live(store, clock, 300, "s1")
+    assert results(store, G)[0].result == b"0"
+    worker.settle(body, Done())
+    clock.advance(60)
+    assert store.group(G) is None
+
+
 def test_a_forgotten_group_is_gone_whole(store: Store, worker: Session) -> None:
     like_group(store, rows=2)
     worker.run(Done(b"0"))
@@ -570,6 +584,34 @@ def test_group_revoke_twice(store: Store) -> None:
     like_group(store, rows=3)
     assert [store.group_revoke(G), store.group_revoke(G)] == [3, 0]
     assert store.group_revoke(uid(9)) == 0
+
+
+def test_a_group_that_has_ended_is_not_revoked(store: Store, worker: Session) -> None:
+    like_group(store, rows=1)
+    worker.run(Done())
+    assert store.group_revoke(G) == 0
+    seen = store.group(G)
+    assert seen is not None
+    assert seen.revoked is False
+
+
+def test_what_is_added_to_a_revoked_group_is_cancelled(store: Store, worker: Session) -> None:
+    store.group_push(batch(0, 0))
+    assert store.group_revoke(G) == 1
+    assert store.group_push(batch(1, 1, 2)) == "ok"
+    store.group_push(GroupBatch(id=G, seal=True, body=task(1)))
+    seen = store.group(G)
+    assert seen is not None
+    assert (seen.total, seen.cancelled) == (3, 3)
+    assert worker.ids(10) == [uid(1)]
+
+
+def test_unlike_members_added_to_a_revoked_group_are_cancelled(store: Store, worker: Session) -> None:
+    store.group_push(unlike(1, seal=False))
+    assert store.group_revoke(G) == 1
+    assert store.group_push(unlike(2, offset=1)) == "ok"
+    assert [view(store, n).state for n in (1, 2)] == ["cancelled", "cancelled"]
+    assert worker.claim(10) == []
 
 
 def test_a_single_unclaimed_member_can_be_revoked(store: Store, worker: Session) -> None:

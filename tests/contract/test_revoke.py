@@ -91,6 +91,21 @@ def test_requeue_runs_a_dead_task_again(store: Store, worker: Session) -> None:
     assert (view(store, 1).state, view(store, 1).gen) == ("done", 2)
 
 
+def test_requeue_sets_every_count_to_zero(store: Store, worker: Session, clock: FakeClock) -> None:
+    store.push([task(1)])
+    for outcome in (Released(), Crashed(), Retry()):
+        worker.run(outcome)
+    worker.one()
+    store.tick([], ["s1"])
+    clock.advance(60)
+    Session(store, "s2").run(Failed(b"no"))
+    seen = view(store, 1)
+    assert (seen.releases, seen.crashes, seen.lost, seen.failures) == (1, 1, 1, 2)
+    store.requeue([uid(1)])
+    seen = view(store, 1)
+    assert (seen.releases, seen.crashes, seen.lost, seen.failures, seen.settled) == (0, 0, 0, 0, 0)
+
+
 def test_requeue_needs_a_payload(store: Store, worker: Session) -> None:
     store.push([task(1), task(2), task(3)])
     worker.run(Done())

@@ -32,6 +32,12 @@ def test_announcing_again_updates(store: Store, worker: Session) -> None:
     assert [h.id for h in worker.held()] == [uid(1)]
 
 
+def test_announcing_again_renews_the_lease(store: Store, worker: Session, clock: FakeClock) -> None:
+    clock.advance(5)
+    store.announce("s1", SessionInfo())
+    assert store.workers()[0].lease_end_us == clock() + LEASE
+
+
 def test_a_tick_renews_the_lease(store: Store, worker: Session, clock: FakeClock) -> None:
     clock.advance(5)
     ticked = worker.tick()
