@@ -282,6 +282,8 @@ class Child:
 
     def _lost(self, session: str) -> None:
         """The store took our work back while we were away: stop what runs, go on as a new session."""
+        if self.engine.leaving:  # we have ended it ourselves
+            return
         logger.error("The lease was lost: tasks of this worker run elsewhere now, so they are cancelled here")
         for slot in self.pool.slots:
             if (claim := slot.claim) is not None:

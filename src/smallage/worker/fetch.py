@@ -68,6 +68,8 @@ class Engine:
     ) -> None:
         self.session = session
         self.farewell = Farewell.NONE
+        self.leaving = False
+        """Nothing is in hand any more, and the session is being left."""
         self._store, self._desk, self._pool, self._board = store, desk, pool, board
         self._orders = cycle([queues[at:] + queues[:at] for at in range(len(queues))])
         """Each queue is the first to be tried in its turn, so that a full one keeps none of the others waiting."""
@@ -355,6 +357,7 @@ class Engine:
         return taken
 
     def _leave(self) -> None:
+        self.leaving = True
         self._pool.close()
         if self.farewell == Farewell.NONE:
             self.farewell = self._why
