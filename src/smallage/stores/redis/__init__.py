@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
+
+import msgspec
 
 from smallage.stores.redis.address import parse
 from smallage.stores.redis.store import RedisStore
@@ -33,7 +34,7 @@ def open(
         "password": password,
         "username": username,
     }
-    address = replace(parse(url), **{name: value for name, value in given.items() if value is not None})
+    address = msgspec.structs.replace(parse(url), **{name: value for name, value in given.items() if value is not None})
     return RedisStore(address, namespace=namespace, clock=clock, nonce=nonce)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+import msgspec
 
 from smallage.core.errors import ImproperlyConfigured
 
@@ -17,8 +18,7 @@ _SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "fals
 _UNVERIFIED = frozenset({"none", "cert_none", "optional", "cert_optional"})
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(msgspec.Struct, frozen=True):
     """A server, and how to speak to it."""
 
     host: str = "localhost"
@@ -26,18 +26,21 @@ class Address:
     path: str | None = None
     """Unix socket; wins over host and port."""
     database: int = 0
-    username: str | None = field(default=None, repr=False)
-    password: str | None = field(default=None, repr=False)
+    username: str | None = None
+    password: str | None = None
     tls: bool = False
     verify: bool = True
     ca_certs: str | None = None
     certificate: str | None = None
-    private_key: str | None = field(default=None, repr=False)
+    private_key: str | None = None
     connect_seconds: float = 5.0
     read_seconds: float = 5.0
     """How long a reply may take beyond the time that the command itself waits."""
     allow_eviction: bool = False
     pin_epoch: bool = False
+
+    def __repr__(self) -> str:
+        return f"Address({self.shown})"
 
     @property
     def shown(self) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
-import re
 import time
 from collections import deque
 from collections.abc import Callable
@@ -21,12 +19,13 @@ _AWAY = frozenset({"READONLY", "LOADING", "MASTERDOWN", "BUSY", "TRYAGAIN", "CLU
 _FORBIDDEN = frozenset({"NOAUTH", "NOPERM", "WRONGPASS"})
 GROWING = frozenset({"announce", "group_push", "push", "push_one", "setup"})
 """Verbs that a full server refuses."""
-_OLD_SPELLING = re.compile(r"Error running script.*?: -?([A-Z]+) ")
 
 
 def jitter(attempt: int) -> float:
     """Seconds to wait after failed attempt `attempt` (from 0): anything up to a limit that doubles to 1 s."""
-    return random.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempt, 10)))
+    from random import uniform
+
+    return uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempt, 10)))
 
 
 class Link:
@@ -77,8 +76,8 @@ class Link:
     def refusal(self, error: ServerError, growing: bool = False) -> StoreError:
         """The error of ours that says what an error reply means; `growing` verbs bring new work."""
         code, where = error.code, self.address.shown
-        if code == "ERR" and (old := _OLD_SPELLING.search(str(error))):  # Redis 6.2 wraps the errors of scripts
-            code = old[1]
+        if code == "ERR" and "Error running script" in str(error):  # so Redis 6.2 wraps the errors of scripts
+            code = next((known for known in ("OOM", "MISCONF", *_AWAY) if f"-{known} " in str(error)), code)
         if code == "OOM":
             return StoreFull(f"{where} has no memory left for new tasks. Raise maxmemory, or let workers catch up.")
         if code == "MISCONF":

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-import secrets
+import os
 from collections.abc import Callable
 from typing import Any
 
 from smallage.core.errors import StoreRefused
-from smallage.stores.redis import fitness
 from smallage.stores.redis.keys import SCHEMA
 from smallage.stores.redis.link import Link
 from smallage.stores.redis.wire import Word
-
-logger = logging.getLogger("smallage.stores.redis")
 
 
 class Partition:
@@ -24,10 +20,12 @@ class Partition:
         self.namespace = namespace
         self.epoch = ""
         self._link = link
-        self._nonce = nonce or (lambda: secrets.token_hex(8))
+        self._nonce = nonce or _random_text
 
     def setup(self) -> None:
         """See `Store.setup`."""
+        from smallage.stores.redis import fitness  # with logging: programs that only push need neither
+
         fitness.check(self._link)
         epoch, schema, _ = self._link.run("setup", self._nonce(), SCHEMA)
         if schema.decode() != SCHEMA:
@@ -65,4 +63,12 @@ class Partition:
         text = f"The store at {self.url} (namespace {self.namespace}) was emptied: its tasks and results are gone."
         if self._link.address.pin_epoch:
             raise StoreRefused(f"{text} pin_epoch is set, so nothing is written. Restart once you know what happened.")
-        logger.error("%s It is set up anew and work goes on. With pin_epoch=True Smallage stops here instead.", text)
+        from logging import getLogger
+
+        getLogger("smallage.stores.redis").error(
+            "%s It is set up anew and work goes on. With pin_epoch=True Smallage stops here instead.", text
+        )
+
+
+def _random_text() -> str:
+    return os.urandom(8).hex()

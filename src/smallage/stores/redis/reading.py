@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from smallage.core.message import member_id
 from smallage.core.states import State
 from smallage.stores.base import MAX_PUSH, GroupView, MemberResult, TaskView
-from smallage.stores.redis import auditing, receiving
-from smallage.stores.redis.indexes import Indexes
+from smallage.stores.redis import receiving
 from smallage.stores.redis.keys import decode_id, encode_id
 from smallage.stores.redis.partition import Partition
-from smallage.stores.redis.watching import RedisWatch
+
+if TYPE_CHECKING:
+    from smallage.stores.redis.watching import RedisWatch
 
 _PAGE = 250
 _LETTERS = {"r": "ready", "s": "scheduled", "n": "running", "w": "waiting", "p": "parked"}
@@ -33,6 +35,8 @@ class Reading(Partition):
 
     def watch(self) -> RedisWatch:
         """See `Store.watch`."""
+        from smallage.stores.redis.watching import RedisWatch  # with threading: for those who wait
+
         return RedisWatch(self._link)
 
     def group(self, group: str) -> GroupView | None:
@@ -71,6 +75,8 @@ class Reading(Partition):
 
     def find(self, state: State, n: int = 100, after: str | None = None) -> list[TaskView]:
         """See `Store.find`. The order is that of the index: by due time, by end, by line."""
+        from smallage.stores.redis.indexes import Indexes
+
         found: list[TaskView] = []
         entries = Indexes(self._link).entries(state, None if after is None else encode_id(after))
         while len(found) < n and (page := list(islice(entries, _PAGE))):
@@ -87,4 +93,6 @@ class Reading(Partition):
 
     def audit(self) -> list[str]:
         """See `Store.audit`."""
+        from smallage.stores.redis import auditing  # only tests and `doctor` need it
+
         return auditing.breaches(self._link)

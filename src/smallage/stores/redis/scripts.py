@@ -11,12 +11,11 @@ names in a function, so not every piece can open one.
 
 from __future__ import annotations
 
+import os
 from functools import cache
-from hashlib import sha1
-from pathlib import Path
 from typing import NamedTuple
 
-_FOLDER = Path(__file__).parent / "lua"
+_FOLDER = os.path.join(os.path.dirname(__file__), "lua")
 _INCLUDE = "--#include "
 _SCOPE = "--#scope"
 _OPEN, _CLOSE = "return (function()", "end)()"
@@ -32,25 +31,29 @@ class Script(NamedTuple):
 @cache
 def load(verb: str) -> Script:
     """The script of a verb."""
-    lines = _lines(_FOLDER / f"{verb}.lua", set())
+    from hashlib import sha1
+
+    lines = _lines(os.path.join(_FOLDER, f"{verb}.lua"), set())
     text = "\n".join(lines + [_CLOSE] * lines.count(_OPEN)) + "\n"
     return Script(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
 def verbs() -> list[str]:
     """All verbs that have a script."""
-    return sorted(path.stem for path in _FOLDER.glob("*.lua"))
+    return sorted(name.removesuffix(".lua") for name in os.listdir(_FOLDER) if name.endswith(".lua"))
 
 
-def _lines(path: Path, seen: set[str]) -> list[str]:
+def _lines(path: str, seen: set[str]) -> list[str]:
     lines: list[str] = []
-    for raw in path.read_text(encoding="utf-8").splitlines():
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    for raw in text.splitlines():
         line = raw.strip()
         if line.startswith(_INCLUDE):
             name = line.removeprefix(_INCLUDE).strip()
             if name not in seen:
                 seen.add(name)
-                lines += _lines(_FOLDER / "include" / f"{name}.lua", seen)
+                lines += _lines(os.path.join(_FOLDER, "include", f"{name}.lua"), seen)
         elif line == _SCOPE:
             lines.append(_OPEN)
         elif line and not line.startswith("--"):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from smallage.stores.base import Held, Order, SessionInfo, SessionView, Ticked
 from smallage.stores.redis.keys import decode_id, encode_id
-from smallage.stores.redis.mailbox import RedisMailbox
 from smallage.stores.redis.partition import Partition
+
+if TYPE_CHECKING:
+    from smallage.stores.redis.mailbox import RedisMailbox
 
 _info_bytes = msgspec.msgpack.Encoder()
 _info_of = msgspec.msgpack.Decoder(SessionInfo)
@@ -77,6 +80,8 @@ class Sessions(Partition):
 
     def mailbox(self, name: str) -> RedisMailbox:
         """See `Store.mailbox`."""
+        from smallage.stores.redis.mailbox import RedisMailbox  # for supervisors only
+
         return RedisMailbox(self._link, name)
 
     def _unpark(self, names: Sequence[str]) -> int:

@@ -75,21 +75,21 @@ local function prune_entry(entry)
   total('pruned', 1)
   return true
 end
--- From the head of a list while what stands there is over. Returns true once the list has no such entry any more.
+-- From the head of a list, page by page, while all of a page is over. Entries stand in order but for clocks that went back
+-- and mixed retentions, so a page is looked at to its end, and what is not over goes back. Returns false if `left` ran out.
 local function prune_list(key, whole)
   while left > 0 do
-    local entries = call('LRANGE', key, 0, math.min(left, 100) - 1)
+    local entries = call('LRANGE', key, 0, 49)
     if not entries[1] then return true end
-    local used = 0
+    local kept = {}
     for _, entry in ipairs(entries) do
-      local over = prune_entry(entry)
-      if not over and not whole then
-        if used > 0 then call('LPOP', key, used) end
-        return true
-      end
-      used = used + 1
+      if not prune_entry(entry) and not whole then kept[#kept + 1] = entry end
     end
-    call('LPOP', key, used)
+    if #kept < #entries then
+      call('LPOP', key, #entries)
+      for i = #kept, 1, -1 do call('LPUSH', key, kept[i]) end
+    end
+    if kept[1] then return true end
   end
   return false
 end
