@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import apsw
 import pytest
 
-from smallage.core.errors import StoreFull, StoreUnavailable
+from smallage.core.errors import SoftTimeLimitExceeded, StoreFull, StoreUnavailable
 from smallage.stores.sqlite import writer as writer_module
 from smallage.stores.sqlite.writer import Writer
 
@@ -159,6 +159,24 @@ def test_an_interrupted_leader_hands_on(writer: Writer) -> None:
         writer.run(interrupted)
     writer.run(insert(8))
     assert rows(writer) == [8]
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, SoftTimeLimitExceeded])
+def test_an_interruption_is_for_the_leader_alone(writer: Writer, interruption: type[BaseException]) -> None:
+    """The acts of the others, which the interrupted thread was running for them, are run by the next leader."""
+    times = 0
+
+    def interrupted_once(connection: apsw.Connection) -> str:
+        nonlocal times
+        times += 1
+        insert(7)(connection)
+        if times == 1:
+            raise interruption
+        return "done"
+
+    outcomes = together(writer, [insert(1), interrupted_once, insert(2)])
+    assert [each if isinstance(each, (int, str)) else type(each) for each in outcomes] == [interruption, "done", 2]
+    assert rows(writer) == [2, 7]
 
 
 def test_nobody_writes_during_a_pause(writer: Writer) -> None:

@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar
 
 import apsw
 
-from smallage.core.errors import StoreUnavailable
+from smallage.core.errors import SoftTimeLimitExceeded
 from smallage.stores.sqlite.connection import WAL_PAGES, in_our_words, leak
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ MAX_ACTS = 64
 
 
 class _Job(Generic[T]):
-    __slots__ = ("act", "durable", "error", "gate", "growing", "over", "result")
+    __slots__ = ("act", "durable", "error", "gate", "growing", "handed_on", "over", "result")
 
     def __init__(self, act: Callable[[apsw.Connection], T], growing: bool, durable: bool) -> None:
         self.act = act
@@ -36,12 +36,18 @@ class _Job(Generic[T]):
         self.durable = durable
         self.gate: threading.Lock | None = None
         self.over = False
+        self.handed_on = False
         self.result: T | None = None
         self.error: BaseException | None = None
 
 
 def _nothing(_: apsw.Connection) -> None:
     """The act of one who wants to lead and to write nothing."""
+
+
+def _interrupts(error: BaseException) -> bool:
+    """Whether an error was not made by an act but sent to the thread: it is nobody's answer but its own."""
+    return isinstance(error, SoftTimeLimitExceeded) or not isinstance(error, Exception)
 
 
 class Writer:
@@ -61,6 +67,7 @@ class Writer:
         self._durable = True
         self.wal_pages = 0
         self._backstop = WAL_PAGES
+        self._paused_by: _Job[None] | None = None
 
     def run(self, act: Callable[[apsw.Connection], T], growing: bool = False, durable: bool = True) -> T:
         """Run `act(connection)` in a write transaction; its result once that is on disk, or with `durable=False` once
@@ -69,19 +76,24 @@ class Writer:
         if self._pid != os.getpid():
             self.forget()
         job = _Job(act, growing, durable)
-        with self._mutex:
-            leads = not self._busy
+        leads = False
+        try:
+            with self._mutex:
+                if self._busy:
+                    job.gate = threading.Lock()
+                    job.gate.acquire()
+                    self._waiting.append(job)
+                else:
+                    leads = self._busy = True
+            if job.gate is not None:
+                self._wait(job, job.gate)
+                leads = not job.over
             if leads:
-                self._busy = True
-            else:
-                job.gate = threading.Lock()
-                job.gate.acquire()
-                self._waiting.append(job)
-        if not leads:
-            assert job.gate is not None
-            self._wait(job, job.gate)
-        if not job.over:
-            self._lead(job)
+                self._lead(job)
+        except BaseException:
+            if leads and not job.handed_on:
+                self._hand_on(job)
+            raise
         if job.error is not None:
             raise job.error
         return job.result  # type: ignore[return-value]
@@ -98,7 +110,7 @@ class Writer:
             if not queued:
                 gate.acquire()
                 if not job.over:
-                    self._hand_on()
+                    self._hand_on(job)
             raise
 
     def _lead(self, own: _Job[Any]) -> None:
@@ -106,30 +118,27 @@ class Writer:
         try:
             self._transact(jobs)
         except BaseException as error:
+            if _interrupts(error):
+                with self._mutex:  # this thread is wanted elsewhere; the others' acts are for the next leader
+                    self._waiting.extendleft(reversed(jobs[1:]))
+                del jobs[1:]
+                raise
             for job in jobs:
                 if job.error is None:
-                    job.error = self._cause(error, job)
+                    job.error = in_our_words(error, self._path, job.growing) if isinstance(error, apsw.Error) else error
             if isinstance(error, (apsw.IOError, apsw.ReadOnlyError, apsw.CantOpenError)):
                 self.close()  # a new connection, when it is next needed, finds out whether the disk is well again
-            if not isinstance(error, Exception):
-                raise
         finally:
-            self._hand_on()
+            self._hand_on(own)
             for job in jobs:
                 job.over = True
                 if job.gate is not None and job is not own:
                     job.gate.release()
 
-    def _cause(self, error: BaseException, job: _Job[Any]) -> BaseException:
-        if isinstance(error, apsw.Error):
-            return in_our_words(error, self._path, job.growing)
-        if isinstance(error, Exception):
-            return error
-        return StoreUnavailable("The thread that wrote for several was interrupted; nothing was written. Try again")
-
-    def _hand_on(self) -> None:
-        """Let the first of those who wait lead, or nobody."""
+    def _hand_on(self, job: _Job[Any]) -> None:
+        """`job` has led: let the first of those who wait lead, or nobody."""
         with self._mutex:
+            job.handed_on = True
             if self._waiting:
                 heir = self._waiting.popleft()
                 assert heir.gate is not None
@@ -174,6 +183,8 @@ class Writer:
         try:
             job.result = job.act(connection)
         except Exception as error:
+            if _interrupts(error):
+                raise
             if not connection.in_transaction:
                 raise  # SQLite has rolled back everything: a full disk, an I/O error
             connection.execute("rollback to act")
@@ -210,12 +221,14 @@ class Writer:
                 if job in self._waiting:
                     self._waiting.remove(job)
                     return False
+        self._paused_by = job
         self.close()
         return True
 
     def resume(self) -> None:
         """In the parent, after a fork."""
-        self._hand_on()
+        assert self._paused_by is not None
+        self._hand_on(self._paused_by)
 
     def close(self) -> None:
         connection, self._connection = self._connection, None
