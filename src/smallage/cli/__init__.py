@@ -10,7 +10,13 @@ __all__ = ["main"]
 def main(argv: list[str] | None = None) -> None:
     """Run a command and exit with its code: 0 success, 1 a task or check failed, 2 wrong usage, 3 the store cannot be
     reached, 4 a forced stop that handed work back."""
-    arguments = sys.argv[1:] if argv is None else argv
+    try:
+        _run(sys.argv[1:] if argv is None else argv)
+    except KeyboardInterrupt:  # before anything has begun; later everybody minds it himself
+        sys.exit(130)
+
+
+def _run(arguments: list[str]) -> None:
     from smallage.cli.worker_options import parse_quickly
 
     # A plain `smallage worker ...` is told apart without click, whose import would be a third of the start-up time.
