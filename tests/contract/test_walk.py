@@ -56,6 +56,7 @@ from smallage.stores.base import (
     Watch,
 )
 from smallage.testing import FakeClock
+from smallage.testing.wrapper import Wrapper
 from tests.contract.kit import SECOND, task, uid
 
 SESSIONS = ("s1", "s2", "s3")
@@ -101,6 +102,26 @@ ACTS = {
     "purge": 1,
 }
 """What a step may be, and how often."""
+
+
+class TwoHandles(Wrapper):
+    """Each act goes through one of two handles on the store, as if through one of two processes."""
+
+    def __init__(self, first: Store, second: Store) -> None:
+        super().__init__(first)
+        self.handles = (first, second)
+        self.rng = random.Random(0)
+
+    def around(self, verb: str, act: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return getattr(self.rng.choice(self.handles), verb)(*args, **kwargs)
+
+    def setup(self) -> None:
+        for handle in self.handles:
+            handle.setup()
+
+    def close(self) -> None:
+        for handle in self.handles:
+            handle.close()
 
 
 def is_ended(view: TaskView | None) -> bool:
@@ -640,6 +661,10 @@ LONG = os.environ.get("SMALLAGE_WALK") == "long"
 EXAMPLES = {"memory": 40, "sqlite": 12, "redis": 12}
 
 
+def two_handles(url: str, clock: FakeClock, **options: Any) -> Store:
+    return TwoHandles(base.open(url, clock=clock, **options), base.open(url, clock=clock, **options))
+
+
 def walk(kind: str, opener: Callable[[FakeClock], Store] | None) -> None:
     machine = type("Walk_" + kind, (Walk,), {"other": None if opener is None else staticmethod(opener)})
     run_state_machine_as_test(
@@ -668,7 +693,7 @@ def test_the_model_keeps_the_invariants() -> None:
 def test_sqlite_agrees_with_the_model() -> None:
     with tempfile.TemporaryDirectory(prefix="smallage-walk-") as folder:
         names = itertools.count()
-        walk("sqlite", lambda clock: base.open(f"sqlite:///{folder}/{next(names)}.db", clock=clock))
+        walk("sqlite", lambda clock: two_handles(f"sqlite:///{folder}/{next(names)}.db", clock))
 
 
 @pytest.mark.slow
@@ -676,4 +701,4 @@ def test_sqlite_agrees_with_the_model() -> None:
 @pytest.mark.timeout(36_000 if LONG else 600)
 def test_redis_agrees_with_the_model(redis_url: str) -> None:
     names = itertools.count()
-    walk("redis", lambda clock: base.open(redis_url, clock=clock, namespace=f"walk{next(names)}"))
+    walk("redis", lambda clock: two_handles(redis_url, clock, namespace=f"walk{next(names)}"))
