@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from smallage.core.errors import StoreRefused
+from smallage.stores.sqlite import ears
 from smallage.stores.sqlite.ears import WAITING, Ear, Folder, Speaker, bell, change
 from tests.stores.sqlite.conftest import Program, line
 
@@ -133,6 +136,8 @@ def test_what_a_dead_process_left_is_swept(folder: Folder, speaker: Speaker, pro
     dead = program(
         """
 from pathlib import Path
+from smallage.core.errors import StoreRefused
+from smallage.stores.sqlite import ears
 from smallage.stores.sqlite.ears import Ear, Folder
 folder = Folder(Path(sys.argv[2]))
 left = [Ear(folder, "w"), Ear(folder, "w")]
@@ -250,6 +255,8 @@ def test_a_sleeper_that_died_is_passed_over(folder: Folder, speaker: Speaker, pr
     dead = program(
         """
 from pathlib import Path
+from smallage.core.errors import StoreRefused
+from smallage.stores.sqlite import ears
 from smallage.stores.sqlite.ears import Ear, Folder, bell
 ears = [Ear(Folder(Path(sys.argv[2])), "b") for _ in range(5)]
 for ear in ears:
@@ -269,3 +276,30 @@ os._exit(0)
     thread.join(LONG)
     assert heard == [True]
     ear.close()
+
+
+def test_a_long_name_where_descriptors_have_no_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ears, "DESCRIPTORS", "/there/is/no/such/folder")
+    folder = Folder(tmp_path / ("long " * 30))
+    ear, speaker = Ear(folder, "w"), Speaker(folder)
+    ear.want(["a"])
+    speaker.say(["a"])
+    assert ear.hear(LONG) == {"a"}
+    ear.close()
+    assert os.listdir(folder.path) == ["board"]
+    shutil.rmtree(ears._short_folder(folder.path))
+    speaker.close()
+    folder.close()
+
+
+def test_the_short_folder_is_ours_alone(tmp_path: Path) -> None:
+    made = Path(ears._short_folder(tmp_path / "x"))
+    try:
+        assert stat.S_IMODE(made.stat().st_mode) == 0o700
+        assert ears._short_folder(tmp_path / "x") == str(made)
+        assert len(os.fsencode(made)) < 60
+        made.chmod(0o755)
+        with pytest.raises(StoreRefused):
+            ears._short_folder(tmp_path / "x")
+    finally:
+        made.rmdir()

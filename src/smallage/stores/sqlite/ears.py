@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import mmap
 import os
+import stat
 import threading
 import time
 import zlib
@@ -20,6 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+
+from smallage.core.errors import StoreRefused
 
 if TYPE_CHECKING:
     import socket
@@ -33,6 +36,7 @@ WAITING: Final = 2
 """Somebody sleeps until a bell rings."""
 MAP_SIZE: Final = HEAD + BITS // 8
 KEYS_A_DATAGRAM: Final = 256
+DESCRIPTORS: Final = "/proc/self/fd"
 LOOK_S: Final = 1.0
 """A waiting ear makes sure once in this time that it is still in its place."""
 
@@ -60,7 +64,8 @@ def _bit(key: str) -> int:
 class Folder:
     """The runtime folder: short names for its sockets, and the board.
 
-    A socket's address has room for 107 bytes only, so a long path goes by way of a descriptor of the folder."""
+    A socket's address has room for 107 bytes only (103 on macOS), so a long path goes by way of a descriptor of the
+    folder, or of a short folder in /tmp."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -70,8 +75,12 @@ class Folder:
     def _open(self) -> None:
         os.makedirs(self.path, mode=0o700, exist_ok=True)
         self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        direct = len(os.fsencode(self.path)) <= 70
-        self._prefix = str(self.path) if direct else f"/proc/self/fd/{self._fd}"
+        if len(os.fsencode(self.path)) <= 70:
+            self._prefix = str(self.path)
+        elif os.path.isdir(DESCRIPTORS):
+            self._prefix = f"{DESCRIPTORS}/{self._fd}"
+        else:
+            self._prefix = _short_folder(self.path)
         self.board = _map_file(self.path / "board", 8, keep=True)
         self._place = self._found()
 
@@ -106,9 +115,9 @@ class Folder:
             return []  # until `refresh`
 
     def remove(self, name: str) -> None:
-        for suffix in (".map", ".sock"):
+        for path in (str(self.path / f"{name}.map"), self.address(name)):
             try:
-                os.unlink(self.path / (name + suffix))
+                os.unlink(path)
             except FileNotFoundError:
                 pass
 
@@ -119,6 +128,18 @@ class Folder:
     def forget(self) -> None:
         """In a forked child: the parent's sockets stay, the descriptor goes."""
         os.close(self._fd)
+
+
+def _short_folder(path: Path) -> str:
+    """Where the sockets of a folder with a long name go on systems that cannot reach it by way of a descriptor."""
+    import hashlib
+
+    name = f"/tmp/smallage-{os.geteuid()}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}"  # noqa: S108
+    os.makedirs(name, mode=0o700, exist_ok=True)
+    found = os.lstat(name)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        raise StoreRefused(f"{name} must be a folder that only you can enter: remove it")
+    return name
 
 
 def _map_file(path: Path, size: int, keep: bool = False) -> mmap.mmap:
