@@ -161,6 +161,7 @@ class Walk(RuleBasedStateMachine):
         self.paused: set[str] = set()
         self.watches: list[Watch] = []
         self.counted: dict[str, Any] = {}
+        self.emptied: set[str] = set()
 
     def teardown(self) -> None:
         for watch in self.watches:
@@ -535,6 +536,7 @@ class Walk(RuleBasedStateMachine):
         assert payloads.count(payloads[0]) == len(payloads), f"payload of {pick}: {payloads}"
         self.check_found()
         self.check_told(seen[0])
+        self.check_bells(seen[0])
         self.check_tasks(seen[0])
         self.check_groups(seen[0])
         self.break_ties()
@@ -552,6 +554,16 @@ class Walk(RuleBasedStateMachine):
             assert len(found[-1]) == len(views), f"find repeats itself: {views}"
         for other in found[1:]:
             agree(found[0], other, f"find of {state}")
+
+    def check_bells(self, seen: dict[str, Any]) -> None:
+        """Whoever found a queue empty and listens hears of what is ready in it now."""
+        for queue in QUEUES:
+            if not seen[f"queue {queue}"].get("ready"):
+                self.emptied.add(queue)
+            elif queue in self.emptied and queue not in self.paused:
+                self.emptied.discard(queue)
+                for store in self.stores:
+                    assert store.listen("s1", (queue,), 5.0), f"{store.url}: no bell of {queue} after {self.verb}"
 
     def check_told(self, seen: dict[str, Any]) -> None:
         """Watchers hear of every end and of every change of a group's counters."""
