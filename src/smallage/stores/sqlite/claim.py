@@ -6,9 +6,10 @@ from typing import Any, Final
 
 from smallage.core.message import Claim, member_id
 from smallage.stores.base import Claimed, ClaimRequest
-from smallage.stores.sqlite.ledger import TASK_COLUMNS, TASK_DELETE, Act
+from smallage.stores.sqlite.ledger import TASK_DELETE, Act
 from smallage.stores.sqlite.queries import query
 from smallage.stores.sqlite.rows import CHUNK, CURSOR, DEAD, LIKE, NEVER, Group, Task, decode_rows
+from smallage.stores.sqlite.transaction import TASK_COLUMNS
 
 SESSION_BY_NAME = query("session_by_name")
 SESSION_NONCE = query("session_nonce")

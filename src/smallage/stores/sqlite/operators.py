@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from smallage.stores.base import Order, RevokeVerdict
-from smallage.stores.sqlite.ledger import GROUP_COLUMNS, RESULT_INSERT, STEP, TASK_COLUMNS, TASK_DELETE, Act
+from smallage.stores.sqlite.ledger import RESULT_INSERT, STEP, TASK_DELETE, Act
 from smallage.stores.sqlite.queries import query
 from smallage.stores.sqlite.rows import CANCELLED, DONE, PLAIN, RUNNING, Group, Task
+from smallage.stores.sqlite.transaction import GROUP_COLUMNS, TASK_COLUMNS
 
 TASK_MARK_REVOKED = query("task_mark_revoked")
 OPEN_MEMBERS = f"{TASK_COLUMNS} {query('tasks_of_group_open')}"

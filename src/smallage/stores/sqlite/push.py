@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from smallage.core.message import Message, digest
 from smallage.stores.base import PushVerdict
-from smallage.stores.sqlite.ledger import TASK_DELETE, Act, envelope_times, rows_by_ids
+from smallage.stores.sqlite.ledger import TASK_DELETE, Act, envelope_times
 from smallage.stores.sqlite.queries import query
 from smallage.stores.sqlite.rows import LIKE, READY, SCHEDULED, WAITING, encode_envelope
+from smallage.stores.sqlite.transaction import rows_by_ids
 
 TASK_DIGEST = query("task_digest")
 TASK_DIGESTS = query("task_digests")

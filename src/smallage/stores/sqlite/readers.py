@@ -10,7 +10,6 @@ import msgspec
 from smallage.core.message import member_of
 from smallage.core.states import State
 from smallage.stores.base import MAX_PUSH, GroupView, Held, MemberResult, SessionInfo, SessionView, TaskView
-from smallage.stores.sqlite.ledger import GROUP_BY_ID, RESULT_ONE, rows_by_ids
 from smallage.stores.sqlite.queries import query
 from smallage.stores.sqlite.rows import (
     CHUNK,
@@ -26,6 +25,7 @@ from smallage.stores.sqlite.rows import (
     state_name,
     task_view,
 )
+from smallage.stores.sqlite.transaction import GROUP_BY_ID, RESULT_ONE, rows_by_ids
 
 VIEW_ONE = f"{query('view_columns')} {query('view_one')}"
 VIEW_MANY = f"{query('view_columns')} {query('view_many')}"

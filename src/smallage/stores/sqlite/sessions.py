@@ -15,17 +15,11 @@ from smallage.stores.base import (
     SessionInfo,
     Ticked,
 )
-from smallage.stores.sqlite.ledger import (
-    GROUP_COLUMNS,
-    STEP,
-    TASK_COLUMNS,
-    TASK_DELETE,
-    TASKS_HELD,
-    Act,
-)
+from smallage.stores.sqlite.ledger import STEP, TASK_DELETE, TASKS_HELD, Act
 from smallage.stores.sqlite.liveness import boot_id
 from smallage.stores.sqlite.queries import query
 from smallage.stores.sqlite.rows import CANCELLED, DEAD, DONE, Group
+from smallage.stores.sqlite.transaction import GROUP_COLUMNS, TASK_COLUMNS
 
 SESSION_BY_NAME = query("session_by_name")
 SESSION_SAVE = query("session_save")
