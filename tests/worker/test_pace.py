@@ -55,7 +55,8 @@ def test_the_user_s_bound_holds_but_never_starves_a_place() -> None:
     ("length", "waiting", "running", "woken"),
     [
         (0.000_01, 8, 0, 1),  # no-ops: one thread does them all
-        (0.000_01, 100, 1, 1),
+        (0.000_01, 100, 1, 0),
+        (0.000_05, 200, 1, 2),  # a hundredth of a second of work: three share it
         (0.000_01, 50, 1, 0),
         (0.01, 8, 0, 8),  # a hundredth of a second each: everybody
         (0.01, 3, 2, 1),

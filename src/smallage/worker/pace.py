@@ -14,7 +14,7 @@ LONG = 0.05
 """Seconds after which a task counts as long, and waiting claims behind it are handed back."""
 STALL = 0.005
 """Seconds without any claim being taken, after which the estimate is not believed and everybody is woken."""
-SHARE = 0.001
+SHARE = 0.004
 """Seconds of work for which another thread is not worth waking."""
 
 
