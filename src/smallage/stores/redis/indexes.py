@@ -48,8 +48,10 @@ class Indexes:
                 yield from sorted(self._ask("SMEMBERS", f"s:{session.decode()}"))
         elif state == "ready":
             for queue in self.queues():
+                bits = self._link.command("HGET", f"{self._prefix}q:{queue}", "m")
                 for priority in range(10):
-                    yield from self._list(f"r:{queue}:{priority}")
+                    if priority == 0 or int(bits or 0) >> priority & 1:
+                        yield from self._list(f"r:{queue}:{priority}")
         elif state == "parked":
             for name in sorted(self._ask("SMEMBERS", "pn")):
                 yield from self._list(f"pn:{name.decode()}")
@@ -74,6 +76,8 @@ class Indexes:
         while page := self._ask("LRANGE", key, start, start + _PAGE - 1):
             yield from (entry for entry in page if not is_group(entry))
             start += len(page)
+            if len(page) < _PAGE:
+                return
 
 
 def is_group(entry: bytes) -> bool:
