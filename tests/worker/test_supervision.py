@@ -56,8 +56,13 @@ def test_a_terminated_body_that_does_not_stop_costs_its_process(start: Start, ap
     assert sample.add.delay(1, 1).get(timeout=PATIENCE) == 2
 
 
+@pytest.mark.redis
 @pytest.mark.slow
-def test_claims_that_wait_in_a_frozen_child_go_back(start: Start, app: Smallage, moments: Moments) -> None:
+def test_claims_that_wait_in_a_frozen_child_go_back(
+    redis_url: str, start: Start, app: Smallage, monkeypatch: pytest.MonkeyPatch, moments: Moments
+) -> None:
+    """On Redis: a process that is frozen within a transaction of SQLite's keeps everybody from writing."""
+    monkeypatch.setenv("SMALLAGE_URL", redis_url)
     start("-P", "processes", "-c", "2", "--lease", "3")
     for result in [sample.add.delay(n, n) for n in range(300)]:  # so many that much is claimed ahead
         result.get(timeout=PATIENCE)
