@@ -165,7 +165,7 @@ def test_the_log_stays_bounded_under_steady_load(
         """
 n = 0
 while True:
-    store.push([task(n + i) for i in range(10)])
+    store.push([Message(str(n + i), b"x" * 16_000, Envelope(name="add")) for i in range(10)])
     n += 10
     say(n)
 """
@@ -174,7 +174,7 @@ while True:
     while int(line(other)) < 4000:
         store.tick([])
         sizes.append(place.wal_of(store.path).stat().st_size)
-    assert max(sizes) < 3 * 2**20
+    assert max(sizes) < 32 * 2**20  # of 80 that were written
 
 
 # -- dying ------------------------------------------------------------------------------------------------------------

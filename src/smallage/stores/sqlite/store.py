@@ -65,7 +65,7 @@ FORK_PATIENCE_S: Final = 5.0
 CHECKPOINT_PAGES: Final = 1_000
 PRUNING_S: Final = 0.2
 RESTART_PAGES: Final = 4_000
-RESTART_S: Final = 0.1
+RESTART_S: Final = 0.25
 """Longest wait for readers while writers are held up."""
 
 SESSION_BY_NAME = query("session_by_name")
@@ -127,6 +127,9 @@ class SqliteStore:
                     connection.execute("begin immediate")
                     schema.create_or_check(connection, self.path, self._nonce())
                     connection.execute("commit")
+                    connection.execute("begin immediate")
+                    place.widen_log(self.path)
+                    connection.execute("rollback")
                 finally:
                     connection.close()
         self._write(lambda act: None)
