@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
+
 from smallage.core.message import Claim, member_id
 from smallage.stores.base import Claimed, ClaimRequest
 from smallage.stores.sqlite.ledger import TASK_DELETE, Act
@@ -20,13 +22,18 @@ CLAIMS_AGAIN = f"{TASK_COLUMNS} {query('tasks_claimed')}"
 TASK_BY_SEQ = f"{TASK_COLUMNS} {query('task_by_seq')}"
 TASK_BYTES = query("task_bytes")
 TASK_RUN = query("task_run")
-MEMBER_RUN = query("member_run")
+TASKS_RUN = query("tasks_run")
+MEMBERS_RUN = query("members_run")
 MEMBER_DEAD = query("member_dead")
 RESULT_PLACES = query("result_places")
 TEMPLATE_PAYLOAD = query("template_payload")
 ROWS_LOAD = query("rows_load")
 MAX_ENDED: Final = 1_000
 """Expired entries that one claim clears away at most."""
+# Rows go in and out as one JSON array. The library lets other threads run at every row and every statement, and each
+# time has to wait until a busy one lets go again.
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.decode
 
 
 def claim(act: Act, session: str, request: ClaimRequest) -> Claimed:
@@ -71,27 +78,30 @@ class _Taker:
         """Claim from a queue until there are `n`, by priority and order."""
         while len(claims) < n and self._ended < MAX_ENDED:
             wanted = n - len(claims)
-            head = self._act.run(READY_HEAD, (queue, wanted)).fetchall()
+            head = _decode(self._act.row(READY_HEAD, queue, wanted)[0])
             self._take_rows(head, queue, n, claims)
             if len(head) < wanted:
                 return
 
     def _take_rows(self, head: list[Any], queue: str, n: int, claims: list[Claim]) -> None:
-        act, now, nonce, sid, book = self._act, self._act.now, self._nonce, self._sid, self._act.book
+        act, now, nonce, book = self._act, self._act.now, self._nonce, self._act.book
+        runs: list[tuple[int, int]] = []
         for seq, plain, task_id, name, payload, priority, pushed_us, expires_us, keep_us in head:
             if len(claims) >= n or self._ended >= MAX_ENDED:
                 break
-            if not plain or payload is None or (expires_us is not None and expires_us <= now):
+            if not plain or (expires_us is not None and expires_us <= now):
                 self._take_special(seq, n, claims)
                 continue
             book.tok = tok = max(book.tok + 1, now)
-            act.run(TASK_RUN, (sid, nonce, tok, now, seq))
+            runs.append((seq, tok))
             claims.append(
                 Claim(
-                    id=task_id, gen=1, tok=tok, nonce=nonce, name=name, payload=payload, queue=queue,
+                    id=task_id, gen=1, tok=tok, nonce=nonce, name=name, payload=bytes.fromhex(payload), queue=queue,
                     priority=priority, pushed_us=pushed_us, claimed_us=now, expires_us=expires_us, keep_us=keep_us,
                 )
             )  # fmt: skip
+        if runs:
+            act.run(TASKS_RUN, (_encode(runs).decode(), self._sid, nonce, now))
 
     def _take_special(self, seq: int, n: int, claims: list[Claim]) -> None:
         """An entry that is a group's, or has a past, or may not start any more."""
@@ -153,26 +163,27 @@ class _Taker:
         payload = act.row(TEMPLATE_PAYLOAD, group.num)[0]
         rows = _rows(act, group, places)
         tok = max(act.book.tok + 1, now) - 1
-        runs: list[tuple[Any, ...]] = []
+        runs: list[tuple[int, int]] = []
         for place in places:
             tok += 1
-            task_id = member_id(group.id, place)
-            runs.append(
-                (
-                    task_id, group.t_queue, group.t_priority, group.t_name, tok, self._sid, nonce, group.id, place,
-                    group.t_expires_us, group.opened_us, now, group.t_keep_us, group.t_max_crashes, group.t_max_lost,
-                    group.t_digest,
-                )
-            )  # fmt: skip
+            runs.append((place, tok))
             claims.append(
                 Claim(
-                    id=task_id, gen=1, tok=tok, nonce=nonce, name=group.t_name, payload=payload, row=rows[place],
-                    queue=group.t_queue, priority=group.t_priority, group=group.id, index=place,
-                    pushed_us=group.opened_us, claimed_us=now, expires_us=group.t_expires_us, keep_us=group.t_keep_us,
+                    id=member_id(group.id, place), gen=1, tok=tok, nonce=nonce, name=group.t_name,
+                    payload=payload, row=rows[place], queue=group.t_queue, priority=group.t_priority, group=group.id,
+                    index=place, pushed_us=group.opened_us, claimed_us=now, expires_us=group.t_expires_us,
+                    keep_us=group.t_keep_us,
                 )
             )  # fmt: skip
         act.book.tok = tok
-        act.run_each(MEMBER_RUN, runs)
+        act.run(
+            MEMBERS_RUN,
+            (
+                _encode(runs).decode(), group.id, group.t_queue, group.t_priority, group.t_name, self._sid, nonce,
+                group.t_expires_us, group.opened_us, now, group.t_keep_us, group.t_max_crashes, group.t_max_lost,
+                group.t_digest,
+            ),
+        )  # fmt: skip
         group.running += len(places)
 
     def _expire(self, group: Group, places: list[int]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Final, TypeAlias
+
+import msgspec
 
 from smallage.core.message import (
     Cancelled,
@@ -28,8 +30,19 @@ from smallage.stores.sqlite.rows import CANCELLED, DEAD, DONE, RUNNING, Task
 FINISH_PLAIN = query("finish_plain")
 MEMBER_FINISH = query("member_finish")
 MEMBER_LEAVE = query("member_leave")
+CURRENT_CLAIMS = query("current_claims")
+CURRENT_MEMBERS = query("current_members")
+FINISH_MANY = query("finish_many")
+MEMBERS_FINISH = query("members_finish")
+MEMBERS_LEAVE = query("members_leave")
 TASK_NEW_PAYLOAD = query("task_new_payload")
 TASK_NOTE = query("task_note")
+FEW: Final = 4
+"""Rows from which one statement for all is quicker than one for each."""
+LARGE: Final = 8192
+"""Bytes of a result that is not worth spelling in hex."""
+_Row: TypeAlias = tuple[str, int, int, str, bytes | None]
+_encode: Final = msgspec.json.Encoder().encode
 
 
 def settle(act: Act, session: str, settlements: Sequence[Settlement], request: ClaimRequest | None) -> Settled:
@@ -50,53 +63,71 @@ def settle(act: Act, session: str, settlements: Sequence[Settlement], request: C
 
 
 def _finish_plain(act: Act, settlements: Sequence[Settlement]) -> set[str]:
-    """The common case in one statement a task: done, nothing follows, in no group. Returns the ids that ended."""
-    now = act.now
-    rows: list[tuple[Any, ...]] = []
-    members: list[tuple[Any, ...]] = []
+    """The common case: done, nothing follows, plain tasks or like members. Returns the ids that ended. When all claims
+    are current they end in one statement, else one by one."""
+    plain: list[_Row] = []
+    members: dict[str, list[_Row]] = {}
+    large = False
     for given in settlements:
         outcome = given.outcome
         if type(outcome) is Done and not outcome.then:
-            row = (given.id, given.gen, given.tok, given.nonce, outcome.result, now)
-            if len(given.id) > 37 and given.id[36] == ".":
-                members.append(row)
+            task_id, result = given.id, outcome.result
+            large = large or (result is not None and len(result) > LARGE)
+            row = (task_id, given.gen, given.tok, given.nonce, result)
+            if len(task_id) > 37 and task_id[36] == ".":
+                members.setdefault(task_id[:36], []).append(row)
             else:
-                rows.append(row)
-    if not (rows or members) or len({given.id for given in settlements}) < len(settlements):
+                plain.append(row)
+    if not (plain or members) or len({given.id for given in settlements}) < len(settlements):
         return set()
-    run, changes = act.run, act.changes
-    done: set[str] = set()
-    for row in rows:
-        run(FINISH_PLAIN, row)
-        if changes():
-            done.add(row[0])
+    done = _finish(act, plain, large)
+    for group_id, rows in members.items():
+        group = act.find_group(group_id)
+        if group is not None:
+            ended = _finish_members(act, group.num, rows, large)
+            if ended:
+                group.running -= len(ended)
+                act.count(group, DONE, len(ended))
+                done |= ended
     act.changed += done
-    if members:
-        done |= _finish_members(act, members)
     return done
 
 
-def _finish_members(act: Act, rows: list[tuple[Any, ...]]) -> set[str]:
-    """The same for like members, whose ends go to their group's results."""
-    run, changes = act.run, act.changes
+def _hexed(rows: list[_Row]) -> str:
+    """The rows as one JSON array, results in hex."""
+    return _encode([(*row[:4], None if row[4] is None else row[4].hex()) for row in rows]).decode()
+
+
+def _finish(act: Act, rows: list[_Row], large: bool) -> set[str]:
+    now = act.now
+    if len(rows) >= FEW and not large:
+        given = _hexed(rows)
+        if act.row(CURRENT_CLAIMS, given)[0] == len(rows):
+            act.run(FINISH_MANY, (given, now))
+            return {row[0] for row in rows}
     done: set[str] = set()
-    ended: dict[str, int] = {}
     for row in rows:
-        task_id = row[0]
-        group = act.find_group(task_id[:36])
-        if group is None:
-            continue
-        run(MEMBER_FINISH, (*row, group.num))
-        if changes():
-            run(MEMBER_LEAVE, (task_id,))
-            done.add(task_id)
-            ended[group.id] = ended.get(group.id, 0) + 1
-    act.changed += done
-    for group_id, n in ended.items():
-        group = act.any_group(group_id)
-        assert group is not None
-        group.running -= n
-        act.count(group, DONE, n)
+        act.run(FINISH_PLAIN, (*row, now))
+        if act.changes():
+            done.add(row[0])
+    return done
+
+
+def _finish_members(act: Act, num: int, rows: list[_Row], large: bool) -> set[str]:
+    """Ends of like members go to their group's results."""
+    now = act.now
+    if len(rows) >= FEW and not large:
+        given = _hexed(rows)
+        if act.row(CURRENT_MEMBERS, given, rows[0][0][:36])[0] == len(rows):
+            act.run(MEMBERS_FINISH, (given, now, num))
+            act.run(MEMBERS_LEAVE, (given,))
+            return {row[0] for row in rows}
+    done: set[str] = set()
+    for row in rows:
+        act.run(MEMBER_FINISH, (*row, now, num))
+        if act.changes():
+            act.run(MEMBER_LEAVE, (row[0],))
+            done.add(row[0])
     return done
 
 

@@ -79,6 +79,31 @@ from task where id = ?1 and state = 3 and gen = ?2 and tok = ?3 and nonce = ?4 a
 -- member_leave: A like member that has ended gives up its task.
 delete from task where id = ?1
 
+-- current_claims: How many of the claims [id, generation, token, nonce, …] are current, as finish_plain asks it.
+select count(*) from json_each(?1) as given, task
+where task.id = given.value ->> 0 and state = 3 and gen = given.value ->> 1 and tok = given.value ->> 2
+  and nonce = given.value ->> 3 and grp is null and body_of is null
+
+-- finish_many: As finish_plain, for claims [id, generation, token, nonce, result in hex] that are all current.
+update task set state = 6, session = null, nonce = null, settled = tok, ended_us = ?2, progress = null, payload = null,
+  result = case keep_us when 0 then null else given.result end, ignored = keep_us = 0,
+  prune_us = case keep_us when 0 then ?2 + 60000000 when -1 then 1 << 62 else ?2 + keep_us end
+from (select value ->> 0 as id, unhex(value ->> 4) as result from json_each(?1)) as given
+where task.id = given.id
+
+-- current_members: As current_claims, for like members of the group ?2.
+select count(*) from json_each(?1) as given, task
+where task.id = given.value ->> 0 and state = 3 and gen = given.value ->> 1 and tok = given.value ->> 2
+  and nonce = given.value ->> 3 and kind = 1 and grp = ?2
+
+-- members_finish: As member_finish, for claims [id, generation, token, nonce, result in hex] that are all current.
+insert into grp_result (num, idx, state, gen, settled, started_us, ended_us, result)
+select ?3, idx, 6, gen, tok, started_us, ?2, case keep_us when 0 then null else unhex(given.value ->> 4) end
+from json_each(?1) as given, task where task.id = given.value ->> 0
+
+-- members_leave: Like members that have ended give up their tasks.
+delete from task where id in (select value ->> 0 from json_each(?1))
+
 -- task_end: The terminal edge of a task that keeps its row.
 update task set state = ?2, reason = ?3, result = ?4, payload = case ?2 when 7 then payload end, ended_us = ?5,
   prune_us = ?6, ignored = ?7, session = null, nonce = null, settled = ?8, failures = ?9, crashes = ?10, lost = ?11,
@@ -95,6 +120,10 @@ update task set state = 2, pos = ?2, due_us = null where seq = ?1
 
 -- task_run: Hand a task out.
 update task set state = 3, session = ?1, nonce = ?2, tok = ?3, started_us = ?4, ran = 1 where seq = ?5
+
+-- tasks_run: As task_run, for an array of [seq, token].
+update task set state = 3, session = ?2, nonce = ?3, tok = given.tok, started_us = ?4, ran = 1
+from (select value ->> 0 as seq, value ->> 1 as tok from json_each(?1)) as given where task.seq = given.seq
 
 -- task_revive: Run an ended task again from the start.
 update task set state = ?2, pos = ?3, gen = gen + 1, settled = 0, failures = 0, crashes = 0, lost = 0, releases = 0,
@@ -140,15 +169,19 @@ select max(pos) from task where state = 5 and name = ?1
 select 1 from task t where t.state = 2 and t.queue = ?1
   and not exists (select 1 from queue q where q.name = ?1 and q.paused) limit 1
 
--- ready_head: The first entries of a queue in order; plain ones are tasks in no group that were never handed out.
-select seq, tok = 0 and gen = 1 and kind = 0 and grp is null and body_of is null, id, name, payload, priority,
-  pushed_us, expires_us, keep_us
-from task where state = 2 and queue = ?1 order by priority, pos limit ?2
+-- ready_head: The first entries of a queue in order, as one array; plain ones are tasks in no group that were never
+-- handed out and whose payload, in hex, is not large.
+select json_group_array(json_array(
+  seq, tok = 0 and gen = 1 and kind = 0 and grp is null and body_of is null and length(payload) <= 8192, id, name,
+  case when length(payload) <= 8192 then hex(payload) end, priority, pushed_us, expires_us, keep_us))
+from (select * from task where state = 2 and queue = ?1 order by priority, pos limit ?2)
 
--- member_run: A like member gets a task of its own, in the session's hands.
+-- members_run: Like members [place, token] get tasks of their own, in the session's hands.
 insert into task (id, kind, state, queue, priority, name, tok, session, nonce, grp, idx, ran, expires_us, pushed_us,
   started_us, keep_us, max_crashes, max_lost, digest)
-values (?, 1, 3, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?)
+select ?2 || '.' || (value ->> 0), 1, 3, ?3, ?4, ?5, value ->> 1, ?6, ?7, ?2, value ->> 0, 1, ?8, ?9, ?10, ?11, ?12,
+  ?13, ?14
+from json_each(?1)
 
 -- member_dead: A like member that expired before it started is a dead letter.
 insert into task (id, kind, state, queue, priority, name, grp, idx, expires_us, pushed_us, ended_us, prune_us, keep_us,
