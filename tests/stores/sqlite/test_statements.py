@@ -51,6 +51,7 @@ def test_an_unknown_name_is_an_error() -> None:
 WALKS = {
     *(f"SCAN {name}" for name in ("t", "task", "g", "grp", "grp_result")),
     "SEARCH task USING INTEGER PRIMARY KEY (rowid<?)",
+    "SEARCH task USING INDEX member (grp=?)",  # all members of a group at each step
     "SEARCH t USING INTEGER PRIMARY KEY (rowid<?)",
 }
 INDEXED = [
@@ -58,6 +59,8 @@ INDEXED = [
     ledger.TASKS_PARKED, ledger.CURSOR_OF_GROUP, transaction.GROUP_BY_ID, ledger.NEXT_DUE, ledger.TASK_END,
     operators.PURGE_READY, operators.PURGE_SCHEDULED, operators.LINKED_READY, operators.LINKED_SCHEDULED,
     operators.OPEN_MEMBERS, operators.DEAD_MEMBERS, query("finish_plain"), query("member_finish"),
+    query("current_claims"), query("current_members"), query("finish_many"), query("members_finish"),
+    query("members_leave"), query("tasks_run"),
     query("queue_has_ready"), query("line_last"), query("line_first"),
     query("parked_last"), query("task_digest"), query("members_page"), sessions.PRUNE_ENDED, sessions.GROUPS_GONE,
     sessions.TOMBSTONES_OVER, readers.VIEW_ONE,

@@ -67,13 +67,13 @@ class Act(Transaction):
         self._next_due_known = False
 
     # -- order ------------------------------------------------------------------------------------------------------
-    def back(self, queue: str, priority: int) -> int:
-        """A place behind all ready entries of a queue and priority."""
+    def back(self, queue: str, priority: int, n: int = 1) -> int:
+        """The first of `n` places behind all ready entries of a queue and priority."""
         key = (queue, priority)
         last = self._last.get(key)
         if last is None:
             last = self.row(LINE_LAST, queue, priority)[0] or 0
-        self._last[key] = last + 1
+        self._last[key] = last + n
         return int(last + 1)
 
     def front(self, queue: str, priority: int) -> int:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
-from smallage.core.message import Message, digest
+import apsw
+import msgspec
+
+from smallage.core.message import Envelope, Message, digest
 from smallage.stores.base import PushVerdict
 from smallage.stores.sqlite.ledger import TASK_DELETE, Act, envelope_times
 from smallage.stores.sqlite.queries import query
@@ -15,6 +19,13 @@ TASK_DIGEST = query("task_digest")
 TASK_DIGESTS = query("task_digests")
 TASK_INSERT = query("task_insert")
 TASK_TAKE_OUT = query("task_take_out")
+TASKS_INSERT = query("tasks_insert")
+FEW: Final = 4
+"""Fewer messages are written one by one."""
+LARGE: Final = 8192
+"""Payloads beyond this are not worth their way through hex."""
+
+_encode = msgspec.json.Encoder().encode
 
 
 def push(act: Act, messages: Sequence[Message]) -> list[PushVerdict]:
@@ -69,42 +80,77 @@ def verdicts(act: Act, messages: Sequence[Message]) -> tuple[list[PushVerdict], 
 
 
 def insert(act: Act, messages: Sequence[Message], found: Sequence[PushVerdict], digests: Sequence[bytes]) -> int:
-    """Write those of the messages that were found ok, and place them in order. Stops at the first whose id is taken;
-    returns how many were passed."""
-    now, run, changes = act.now, act.run, act.changes
-    envelope, due, expires = None, None, None
-    strokes: dict[str, int] = {}
-    passed = 0
-    for message, verdict, known in zip(messages, found, digests, strict=True):
-        passed += 1
-        if verdict != "ok":
-            continue
-        e = message.envelope
-        if e is not envelope:
-            envelope = e
-            due, expires = envelope_times(e, now)
-            if due is not None and due > now:
-                act.note_due(due, e.queue)
-            else:
-                due = None
-        queue, pos = e.queue, 0
-        if due is None:
-            pos = act.back(queue, e.priority)
-            strokes[queue] = strokes.get(queue, 0) + 1
-        run(
-            TASK_INSERT,
+    """Write those of the messages that were found ok, and place them in order. Stops before the first ones whose ids
+    are taken; returns how many were passed."""
+    start = 0
+    while start < len(messages):
+        end = _alike(messages, found, start)
+        if end - start >= FEW:
+            written = _insert_alike(act, messages[start:end], digests[start:end])
+        else:
+            end = start + 1
+            written = found[start] != "ok" or _insert_one(act, messages[start], digests[start])
+        if not written:
+            act.forget_due()
+            return start
+        start = end
+    return start
+
+
+def _alike(messages: Sequence[Message], found: Sequence[PushVerdict], start: int) -> int:
+    """Where the run of messages ends that one statement can write: one envelope, no groups, nothing large."""
+    envelope = messages[start].envelope
+    for end in range(start, len(messages)):
+        message = messages[end]
+        if message.envelope is not envelope or message.group is not None or len(message.payload) > LARGE:
+            return end
+        if found[end] != "ok":
+            return end
+    return len(messages)
+
+
+def _place(act: Act, e: Envelope, n: int) -> tuple[int, int, int | None, int | None]:
+    """(state, first place, due, expiry) of `n` new tasks, which come next in their line."""
+    due, expires = envelope_times(e, act.now)
+    if due is not None and due > act.now:
+        act.note_due(due, e.queue)
+        return SCHEDULED, 0, due, expires
+    act.ring(e.queue, n)
+    return READY, act.back(e.queue, e.priority, n), None, expires
+
+
+def _insert_alike(act: Act, messages: Sequence[Message], digests: Sequence[bytes]) -> bool:
+    """Write a run of messages; False, and nothing is written, if an id is taken."""
+    e = messages[0].envelope
+    state, pos, due, expires = _place(act, e, len(messages))
+    rows = [(message.id, known.hex(), message.payload.hex()) for message, known in zip(messages, digests, strict=True)]
+    try:
+        act.run(
+            TASKS_INSERT,
             (
-                message.id, READY if due is None else SCHEDULED, queue, e.priority, pos, e.name, message.group,
-                message.index, None, due, expires, now, e.keep_us, e.max_crashes, e.max_lost, known, None,
-                message.payload,
+                _encode(rows).decode(), state, e.queue, e.priority, pos, e.name, due, expires, act.now, e.keep_us,
+                e.max_crashes, e.max_lost,
             ),
         )  # fmt: skip
-        if not changes():
-            act.forget_due()
-            return passed - 1
-    for queue, n in strokes.items():
-        act.ring(queue, n)
-    return passed
+    except apsw.ConstraintError as error:
+        if getattr(error, "extendedresult", None) != apsw.SQLITE_CONSTRAINT_UNIQUE:
+            raise
+        return False
+    return True
+
+
+def _insert_one(act: Act, message: Message, known: bytes) -> bool:
+    """Write a message; False if its id is taken."""
+    e = message.envelope
+    state, pos, due, expires = _place(act, e, 1)
+    act.run(
+        TASK_INSERT,
+        (
+            message.id, state, e.queue, e.priority, pos, e.name, message.group, message.index, None, due, expires,
+            act.now, e.keep_us, e.max_crashes, e.max_lost, known, None, message.payload,
+        ),
+    )  # fmt: skip
+    return bool(act.changes())
 
 
 def insert_body(act: Act, message: Message, group: str) -> None:

@@ -80,7 +80,7 @@ from task where id = ?1 and state = 3 and gen = ?2 and tok = ?3 and nonce = ?4 a
 delete from task where id = ?1
 
 -- current_claims: How many of the claims [id, generation, token, nonce, …] are current, as finish_plain asks it.
-select count(*) from json_each(?1) as given, task
+select count(*) from json_each(?1) as given cross join task
 where task.id = given.value ->> 0 and state = 3 and gen = given.value ->> 1 and tok = given.value ->> 2
   and nonce = given.value ->> 3 and grp is null and body_of is null
 
@@ -92,14 +92,14 @@ from (select value ->> 0 as id, unhex(value ->> 4) as result from json_each(?1))
 where task.id = given.id
 
 -- current_members: As current_claims, for like members of the group ?2.
-select count(*) from json_each(?1) as given, task
+select count(*) from json_each(?1) as given cross join task
 where task.id = given.value ->> 0 and state = 3 and gen = given.value ->> 1 and tok = given.value ->> 2
   and nonce = given.value ->> 3 and kind = 1 and grp = ?2
 
 -- members_finish: As member_finish, for claims [id, generation, token, nonce, result in hex] that are all current.
 insert into grp_result (num, idx, state, gen, settled, started_us, ended_us, result)
 select ?3, idx, 6, gen, tok, started_us, ?2, case keep_us when 0 then null else unhex(given.value ->> 4) end
-from json_each(?1) as given, task where task.id = given.value ->> 0
+from json_each(?1) as given cross join task where task.id = given.value ->> 0
 
 -- members_leave: Like members that have ended give up their tasks.
 delete from task where id in (select value ->> 0 from json_each(?1))
