@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 import apsw
 import msgspec
@@ -12,7 +11,7 @@ from smallage.core.message import Envelope, Message, digest
 from smallage.stores.base import PushVerdict
 from smallage.stores.sqlite.ledger import TASK_DELETE, Act, envelope_times
 from smallage.stores.sqlite.queries import query
-from smallage.stores.sqlite.rows import LIKE, READY, SCHEDULED, WAITING, encode_envelope
+from smallage.stores.sqlite.rows import FEW, LARGE, LIKE, READY, SCHEDULED, WAITING, encode_envelope
 from smallage.stores.sqlite.transaction import rows_by_ids
 
 TASK_DIGEST = query("task_digest")
@@ -20,10 +19,6 @@ TASK_DIGESTS = query("task_digests")
 TASK_INSERT = query("task_insert")
 TASK_TAKE_OUT = query("task_take_out")
 TASKS_INSERT = query("tasks_insert")
-FEW: Final = 4
-"""Fewer messages are written one by one."""
-LARGE: Final = 8192
-"""Payloads beyond this are not worth their way through hex."""
 
 _encode = msgspec.json.Encoder().encode
 

@@ -20,6 +20,10 @@ NAMES: Final[tuple[State | None, ...]] = (
 NUMBERS: Final[dict[str, int]] = {name: number for number, name in enumerate(NAMES) if name is not None}
 PLAIN, LIKE, CURSOR = range(3)
 NEVER: Final = 1 << 62
+FEW: Final = 4
+"""Rows from which one statement for all is quicker than one for each."""
+LARGE: Final = 8192
+"""Bytes that are not worth spelling in hex, as one statement for many needs them."""
 CHUNK: Final = 100
 """Rows of a group that are stored together."""
 

@@ -25,7 +25,7 @@ from smallage.stores.sqlite.claim import claim
 from smallage.stores.sqlite.ledger import Act
 from smallage.stores.sqlite.push import insert_new
 from smallage.stores.sqlite.queries import query
-from smallage.stores.sqlite.rows import CANCELLED, DEAD, DONE, RUNNING, Task
+from smallage.stores.sqlite.rows import CANCELLED, DEAD, DONE, FEW, LARGE, RUNNING, Task
 
 FINISH_PLAIN = query("finish_plain")
 MEMBER_FINISH = query("member_finish")
@@ -37,10 +37,6 @@ MEMBERS_FINISH = query("members_finish")
 MEMBERS_LEAVE = query("members_leave")
 TASK_NEW_PAYLOAD = query("task_new_payload")
 TASK_NOTE = query("task_note")
-FEW: Final = 4
-"""Rows from which one statement for all is quicker than one for each."""
-LARGE: Final = 8192
-"""Bytes of a result that is not worth spelling in hex."""
 _Row: TypeAlias = tuple[str, int, int, str, bytes | None]
 _encode: Final = msgspec.json.Encoder().encode
 
