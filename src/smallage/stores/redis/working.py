@@ -25,7 +25,7 @@ class Working(Partition):
 
     def claim(self, session: str, request: ClaimRequest) -> Claimed:
         """See `Store.claim`."""
-        reply = self._link.run("claim", *sending.request_words(session, request))
+        reply = self._link.run("claim", 1, *sending.request_words(session, request))
         return receiving.claimed(reply, request.nonce)
 
     def settle(self, session: str, settlements: Sequence[Settlement], request: ClaimRequest | None = None) -> Settled:
