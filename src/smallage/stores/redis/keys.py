@@ -21,8 +21,7 @@ that carries work has a time to live; each has an owner that removes it.
     b:<queue>            list   the queue's bell: at most 64 strokes
     g:<raw id>           hash   a group, fields below
     g:<raw id>:a:<n>     list   rows of places 128 n …; of unlike members a hash, place → id
-    g:<raw id>:r:<n>     list   ends of like members: place, state, generation, settled token, started, ended, reason,
-                                result
+    g:<raw id>:r:<n>     list   ends of like members (include/moves.lua: member_end)
     g:<raw id>:b         bits   like members that ended without keeping a record
     g:<raw id>:d         set    places of dead members
     f:<minute>           list   ids whose life after the end is over in that minute

@@ -171,20 +171,32 @@ def _row_view(task_id: str, reply: list[Any]) -> TaskView:
 
 
 class MemberEnd:
-    """An entry of g:<id>:r:<chunk>."""
+    """An entry of g:<id>:r:<chunk>, as `member_end` in include/moves.lua writes it."""
 
     __slots__ = ("ended_us", "gen", "place", "reason", "result", "settled", "started_us", "state")
 
     def __init__(self, entry: bytes) -> None:
-        self.place = entry[0]
-        self.state = cast(State, STATES[str(entry[1])])
-        self.gen = int.from_bytes(entry[2:4], "big")
-        self.settled = int.from_bytes(entry[4:11], "big")
-        self.started_us = int.from_bytes(entry[11:18], "big")
-        self.ended_us = int.from_bytes(entry[18:25], "big")
-        rest = 26 + entry[25]
-        self.reason = entry[26:rest].decode() or None
-        self.result = entry[rest + 1 :] if len(entry) > rest else None
+        self.place, flags = entry[0], entry[1]
+        self.state = cast(State, STATES[str(flags & 15)])
+        self.settled = int.from_bytes(entry[2:9], "big")
+        if flags & 16:
+            self.started_us = int.from_bytes(entry[9:16], "big")
+            self.ended_us = int.from_bytes(entry[16:23], "big")
+            rest = 23
+        else:
+            self.started_us = self.settled - int.from_bytes(entry[9:13], "big")
+            self.ended_us = self.started_us + int.from_bytes(entry[13:17], "big")
+            rest = 17
+        self.gen = 1
+        if flags & 32:
+            self.gen = int.from_bytes(entry[rest : rest + 2], "big")
+            rest += 2
+        self.reason: str | None = None
+        if flags & 64:
+            end = rest + 1 + entry[rest]
+            self.reason = entry[rest + 1 : end].decode(errors="replace")
+            rest = end
+        self.result = entry[rest:] if flags & 128 else None
 
 
 def member_result(index: int, view: TaskView) -> MemberResult:

@@ -62,10 +62,23 @@ local function add_count(r, i)
   return v
 end
 
--- Result entries of like members that ended without a record of their own: list g:<id>:r:<chunk>.
+-- Ends of like members that keep no record: list g:<id>:r:<chunk>. An entry is the place, the state with flags, the
+-- settled token; start before the token and end after the start in 4 bytes each, or (16) both as instants in 7; (32) the
+-- generation; (64) the reason with its length; (128) the result.
 local function member_end(index, state, gen, settled, started, ended, reason, result)
-  return struct.pack('>I1I1I2I7I7I7I1', index % 128, state, gen, settled, started, ended, reason and #reason or 0)
-      .. (reason or '') .. (result and '=' .. result or '')
+  reason = reason and string.sub(reason, 1, 255)
+  local before, lasted = settled - started, ended - started
+  local wide = before < 0 or before >= 4294967296 or lasted < 0 or lasted >= 4294967296
+  local flags = state + (wide and 16 or 0) + (gen ~= 1 and 32 or 0) + (reason and 64 or 0) + (result and 128 or 0)
+  local entry
+  if wide then
+    entry = struct.pack('>I1I1I7I7I7', index % 128, flags, settled, started, ended)
+  else
+    entry = struct.pack('>I1I1I7I4I4', index % 128, flags, settled, before, lasted)
+  end
+  if gen ~= 1 then entry = entry .. struct.pack('>I2', gen) end
+  if reason then entry = entry .. struct.pack('>I1', #reason) .. reason end
+  return result and entry .. result or entry
 end
 local function free_rows(G, index)
   local first = math.floor(index / 128) * 16

@@ -217,8 +217,12 @@ local function refused(id, gen, tok)
     if G and not G.U then
       local ends = call('LRANGE', chunk(G, 'r', index), 0, -1)
       for i = #ends, 1, -1 do
-        local place, _, its_gen, settled = struct.unpack('>I1I1I2I7', ends[i])
+        local place, flags, settled = struct.unpack('>I1I1I7', ends[i])
         if place == index % 128 then
+          local its_gen = 1
+          if math.floor(flags / 32) % 2 == 1 then
+            its_gen = struct.unpack('>I2', ends[i], math.floor(flags / 16) % 2 == 1 and 24 or 18)
+          end
           if its_gen == gen and settled == tok then return 'd' end
           break
         end
