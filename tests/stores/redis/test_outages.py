@@ -147,6 +147,18 @@ def test_a_demoted_primary_is_an_outage(server: RedisServer, store: RedisStore) 
     assert store.push([task(2)]) == ["ok"]
 
 
+def test_a_server_without_connections_left_is_an_outage(server: RedisServer) -> None:
+    with server.client() as client:
+        client.ping()
+        client.config_set("maxclients", 1)
+        crowded = open_store(server.url)
+        with pytest.raises(StoreUnavailable, match="maxclients"):
+            crowded.push([task(1)])
+        client.config_set("maxclients", 100)
+        assert crowded.push([task(1)]) == ["ok"]
+        crowded.close()
+
+
 def test_an_emptied_store_is_said_and_set_up_anew(
     server: RedisServer, store: RedisStore, caplog: pytest.LogCaptureFixture
 ) -> None:

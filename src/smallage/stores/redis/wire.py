@@ -257,6 +257,8 @@ def _broken(address: Address, error: BaseException) -> StoreUnavailable:
 def _no_connection(address: Address, error: BaseException) -> StoreUnavailable | StoreRefused:
     if isinstance(error, StoreUnavailable):
         return error
+    if isinstance(error, ServerError) and "max number of clients" in str(error):
+        return StoreUnavailable(f"{address.shown} has no connection left. Raise its maxclients, or run fewer workers.")
     if isinstance(error, ServerError) and error.code in ("WRONGPASS", "NOAUTH", "NOPERM", "ERR"):
         return StoreRefused(
             f"{address.shown} does not let Smallage in: {error}. Check user, password and database number of the URL."
