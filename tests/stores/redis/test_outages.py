@@ -152,7 +152,7 @@ def test_a_server_without_connections_left_is_an_outage(server: RedisServer) -> 
         client.ping()
         client.config_set("maxclients", 1)
         crowded = open_store(server.url)
-        with pytest.raises(StoreUnavailable, match="maxclients"):
+        with pytest.raises(StoreUnavailable):
             crowded.push([task(1)])
         client.config_set("maxclients", 100)
         assert crowded.push([task(1)]) == ["ok"]
