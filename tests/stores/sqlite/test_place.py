@@ -254,28 +254,3 @@ def test_every_connection_is_opened_with_care(store: SqliteStore) -> None:
         assert [connection.config(option, -1) for option in options] == [1, 1, 1]
         assert connection.config(apsw.SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, -1) == 0
         connection.close()
-
-
-def test_the_log_has_room_from_the_start_and_keeps_what_is_in_it(store: SqliteStore, path: Path) -> None:
-    wal = place.wal_of(path)
-    assert wal.stat().st_size == place.LOG_SIZE
-    store.push([task(n) for n in range(100)])
-    store.close()
-    again = open_store(f"sqlite:///{path}")
-    again.setup()
-    assert wal.stat().st_size == place.LOG_SIZE
-    assert again.counts()["celery"]["ready"] == 100
-    again.close()
-    # What is after the last frame is no part of the log, whatever process reads it next.
-    other = apsw.Connection(str(path))
-    assert other.execute("pragma integrity_check").fetchall() == [("ok",)]
-    assert other.execute("select count(*) from task").fetchall() == [(100,)]
-    other.close()
-
-
-def test_a_log_on_a_small_disk_is_not_widened(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(place, "LOG_SIZE", 2**60)
-    store = open_store(f"sqlite:///{path}")
-    store.setup()
-    assert place.wal_of(path).stat().st_size < 2**20
-    store.close()

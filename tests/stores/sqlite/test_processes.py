@@ -156,6 +156,13 @@ def test_a_session_of_an_older_boot_is_dead(store: SqliteStore, monkeypatch: pyt
     assert (ticked.unknown, ticked.taken_back) == (("old",), (uid(1),))
 
 
+def test_the_log_of_a_lone_producer_stays_short(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("smallage.stores.sqlite.writer.WAL_PAGES", 100)
+    for n in range(0, 6000, 100):
+        store.push([task(n + i) for i in range(100)])
+    assert place.wal_of(store.path).stat().st_size < 400 * 4096
+
+
 def test_the_log_begins_anew_under_steady_load(
     store: SqliteStore, program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:

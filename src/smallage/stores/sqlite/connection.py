@@ -21,8 +21,9 @@ OLDEST_SQLITE: Final = (3, 51, 3)
 APPLICATION_ID: Final = 0x536D6C67
 BUSY_S: Final = 5.0
 """How long a writer waits for another process's transaction."""
-WAL_PAGES: Final = 16_384
-"""The writer's commit checkpoints by itself only when the log has grown to 64 MiB; normally `tick` did it before."""
+WAL_PAGES: Final = 1_900
+"""Pages of the log (8 MiB) at which a commit checkpoints by itself, for programs without a `tick`. A log that goes on
+growing makes each commit slower by half, as the disk has to find room for it; one that begins anew is written over."""
 
 PRAGMAS: Final = (
     "synchronous=FULL",

@@ -10,8 +10,6 @@ from typing import Final
 from smallage.core.errors import ImproperlyConfigured, StoreRefused, StoreUnavailable
 
 PREFIX: Final = "sqlite:///"
-LOG_SIZE: Final = 4 * 2**20
-"""What the write-ahead log has room for before it grows; `tick` keeps it at about that."""
 NETWORK_FILESYSTEMS: Final = frozenset(
     {
         "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ncpfs", "coda", "ceph", "glusterfs", "lustre", "gpfs",
@@ -105,26 +103,6 @@ def _check_owner(path: Path) -> None:
         raise StoreRefused(f"{path} belongs to user {found.st_uid}, you are {os.geteuid()}; run as its owner")
     if found.st_mode & 0o077:
         raise StoreRefused(f"Others may read {path}, which holds tasks' arguments: run `chmod 600 {path}`")
-
-
-def widen_log(path: Path) -> None:
-    """Write zeros behind the log's end, so that commits write over blocks that the disk has given it already: syncing
-    takes half as long then. Only for the holder of the write lock, when nobody else can lengthen the log. SQLite takes
-    what does not check for the log's end."""
-    disk = os.statvfs(path.parent)
-    if disk.f_bavail * disk.f_frsize < 64 * LOG_SIZE:
-        return
-    try:
-        descriptor = os.open(wal_of(path), os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
-    try:
-        size = os.fstat(descriptor).st_size
-        if 0 < size < LOG_SIZE:
-            os.pwrite(descriptor, bytes(LOG_SIZE - size), size)
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def wal_of(path: Path) -> Path:

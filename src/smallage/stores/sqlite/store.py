@@ -64,7 +64,7 @@ RESERVE: Final = 16 * 2**20
 FORK_PATIENCE_S: Final = 5.0
 CHECKPOINT_PAGES: Final = 1_000
 PRUNING_S: Final = 0.2
-RESTART_PAGES: Final = 4_000
+RESTART_PAGES: Final = 3_000
 RESTART_S: Final = 0.25
 """Longest wait for readers while writers are held up."""
 
@@ -127,9 +127,6 @@ class SqliteStore:
                     connection.execute("begin immediate")
                     schema.create_or_check(connection, self.path, self._nonce())
                     connection.execute("commit")
-                    connection.execute("begin immediate")
-                    place.widen_log(self.path)
-                    connection.execute("rollback")
                 finally:
                     connection.close()
         self._write(lambda act: None)
@@ -176,7 +173,8 @@ class SqliteStore:
                 self._folder.refresh()
             disk = os.statvfs(self.path.parent)
             free = disk.f_bavail * disk.f_frsize
-            self._room = free > min(RESERVE, disk.f_blocks * disk.f_frsize // 20)
+            log = self._writer.wal_pages * 4096  # the next checkpoint may need as much again
+            self._room = free > log + min(RESERVE, disk.f_blocks * disk.f_frsize // 20)
 
     def close(self) -> None:
         if self._pid != os.getpid():
@@ -346,8 +344,8 @@ class SqliteStore:
                 if self._writer.wal_pages >= RESTART_PAGES:
                     connection.set_busy_handler(patience(RESTART_S, longest=0.0002))
                     connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
-            except apsw.BusyError:
-                pass  # somebody reads or checkpoints; the next tick tries again
+            except (apsw.BusyError, apsw.FullError):
+                pass  # somebody reads or checkpoints, or there is no room; the next tick tries again
             finally:
                 connection.close()
 

@@ -200,8 +200,8 @@ class Writer:
             self._backstop = pages + WAL_PAGES // 4
             try:
                 connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-            except apsw.BusyError:
-                pass  # another process is at it; raising here would deny a commit that has taken place
+            except apsw.Error:
+                pass  # another process is at it, or the disk is full; raising would deny a commit that has taken place
         return apsw.SQLITE_OK
 
     def pause(self, patience: float) -> bool:
