@@ -7,7 +7,7 @@ import uuid
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from smallage.core.message import member_id
+from smallage.core.message import is_uuid, member_id
 from smallage.stores.redis.keys import decode_id, encode_id
 
 UUIDS = st.uuids().map(str)
@@ -39,6 +39,13 @@ def test_two_ids_never_share_a_name(one: str, other: str) -> None:
 def test_no_text_looks_like_a_uuid(raw: bytes) -> None:
     text = encode_id(raw.decode("latin-1"))
     assert len(text) != 16
+
+
+@given(st.text("0123456789abcdefA- \u0661\n", min_size=36, max_size=36) | UUIDS)
+@example("0000000 -0000-4000-8000-000000000001")
+@example("00000000-0000-4000-8000-00000000000 ")
+def test_only_canonical_uuids_are_shortened(text: str) -> None:
+    assert (len(encode_id(text)) == 16) == is_uuid(text)
 
 
 def test_uuids_take_16_bytes() -> None:
