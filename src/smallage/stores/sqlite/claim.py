@@ -28,6 +28,8 @@ MEMBER_DEAD = query("member_dead")
 RESULT_PLACES = query("result_places")
 TEMPLATE_PAYLOAD = query("template_payload")
 ROWS_LOAD = query("rows_load")
+PRIORITY: Final = 5
+"""Place of the priority in an entry of `ready_head`."""
 MAX_ENDED: Final = 1_000
 """Expired entries that one claim clears away at most."""
 # Rows go in and out as one JSON array. The library lets other threads run at every row and every statement, and each
@@ -76,12 +78,14 @@ class _Taker:
 
     def take(self, queue: str, n: int, claims: list[Claim]) -> None:
         """Claim from a queue until there are `n`, by priority and order."""
+        priority = 0
         while len(claims) < n and self._ended < MAX_ENDED:
-            wanted = n - len(claims)
-            head = _decode(self._act.row(READY_HEAD, queue, wanted)[0])
+            wanted, ended = n - len(claims), self._ended
+            head = _decode(self._act.row(READY_HEAD, queue, wanted, priority)[0])
             self._take_rows(head, queue, n, claims)
-            if len(head) < wanted:
-                return
+            if not head or (len(head) < wanted and self._ended == ended):
+                return  # an end may have released a body into this queue: then it is looked at once more
+            priority = head[-1][PRIORITY]
 
     def _take_rows(self, head: list[Any], queue: str, n: int, claims: list[Claim]) -> None:
         act, now, nonce, book = self._act, self._act.now, self._nonce, self._act.book

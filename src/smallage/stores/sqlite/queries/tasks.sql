@@ -169,12 +169,12 @@ select max(pos) from task where state = 5 and name = ?1
 select 1 from task t where t.state = 2 and t.queue = ?1
   and not exists (select 1 from queue q where q.name = ?1 and q.paused) limit 1
 
--- ready_head: The first entries of a queue in order, as one array; plain ones are tasks in no group that were never
--- handed out and whose payload, in hex, is not large.
+-- ready_head: The first entries of a queue from priority ?3 on, in order, as one array; plain ones are tasks in no
+-- group that were never handed out and whose payload, in hex, is not large.
 select json_group_array(json_array(
   seq, tok = 0 and gen = 1 and kind = 0 and grp is null and body_of is null and length(payload) <= 8192, id, name,
   case when length(payload) <= 8192 then hex(payload) end, priority, pushed_us, expires_us, keep_us))
-from (select * from task where state = 2 and queue = ?1 order by priority, pos limit ?2)
+from (select * from task where state = 2 and queue = ?1 and priority >= ?3 order by priority, pos limit ?2)
 
 -- members_run: Like members [place, token] get tasks of their own, in the session's hands.
 insert into task (id, kind, state, queue, priority, name, tok, session, nonce, grp, idx, ran, expires_us, pushed_us,
