@@ -64,7 +64,7 @@ local function done_member(G, id, key, index, v, result)
     ends.chunks = ends.chunks or {}
     ends.chunks[#ends.chunks + 1] = at_chunk
   end
-  entries[#entries + 1] = member_end(index, 4, 1, tok, tok - (tonumber(v[7] or nil) or 0), now, nil, result)
+  entries[#entries + 1] = member_end(index, 4, 1, tok, tok - (tonumber(v[5] or nil) or 0), now, nil, result)
   if v[1] == caller then
     caller_ids[#caller_ids + 1] = id
   else
@@ -237,7 +237,8 @@ local function settle_one()
   local id, gen, tok, nonce, kind = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
   at = at + 5
   local key = P .. 't:' .. id
-  local v = redis.pcall('HMGET', key, 's', 'k', 'o', 'f', 'q', 't', 'n')
+  local member = string.byte(id) == 109 and #id > 17
+  local v = redis.pcall('HMGET', key, 's', 'k', 'o', 'f', member and 'b' or 'q', 't', 'n')
   local flags = v[4]
   if v.err or not v[1] or v[2] ~= tok or v[3] ~= nonce or string.byte(v[1]) ~= 64
       or (flags and call('HGET', key, 'h') or '1') ~= gen then
@@ -248,16 +249,15 @@ local function settle_one()
   if kind == 'd' or kind == 'e' then
     local result
     if kind == 'd' then result = arg() end
-    if v[7] then
+    if v[7] and not member then
       if not flags or flags == '8' then
         done_plain(id, key, v, result)
         return 'o'
       end
-    elseif not flags then
+    elseif not flags and not v[7] then
       local raw, index = place_of(id)
       local G = raw and group(raw)
       if G then
-        v[7] = call('HGET', key, 'b')
         done_member(G, id, key, index, v, result)
         if G.z and G.D + G.F + G.C >= G.T then flush_ends() end
         return 'o'

@@ -16,7 +16,10 @@ repeat
   local seen, end_ids, end_keys, end_records, end_results = {}, {}, {}, {}, {}
   for i = 1, n do
     local id, kind = A[at], A[at + 4]
-    if (kind ~= 'd' and kind ~= 'e') or seen[id] or A[at + 1] ~= '1' then plain = false break end
+    if (kind ~= 'd' and kind ~= 'e') or seen[id] or A[at + 1] ~= '1' or (string.byte(id) == 109 and #id > 17) then
+      plain = false
+      break
+    end
     seen[id] = true
     local key = P .. 't:' .. id
     local v = redis.pcall('HMGET', key, 's', 'k', 'o', 'f', 'q', 't', 'n')
