@@ -58,8 +58,10 @@ repeat
       if state[2] and state[2] ~= '0' then plain = false break end
       if not state[1] then
         local line = P .. 'r:' .. queue .. ':0'
-        local entries = call('LRANGE', line, 0, want - 1)
-        for _, id in ipairs(entries) do
+        local entries = call('LRANGE', line, 0, want) -- one more than wanted: it says whether the line is empty then
+        local used = math.min(#entries, want)
+        for j = 1, used do
+          local id = entries[j]
           local key = P .. 't:' .. id
           if #id == 17 and string.byte(id) == 103 then plain = false break end
           local v = redis.pcall('HMGET', key, 's', 'f', 'n', 'p', 'a', 't')
@@ -71,16 +73,19 @@ repeat
           take_ids[taken], take_keys[taken], take_records[taken], take_queues[taken] = id, key, v, queue
         end
         if not plain then break end
-        want = want - #entries
-        spent_lines[#spent_lines + 1] = { line, #entries, queue, want > 0 }
+        want = want - used
+        spent_lines[#spent_lines + 1] = { line, used, queue, #entries == used }
       end
     end
   end
   if not plain then break end
 
-  -- From here on it writes; the first write may not grow memory.
-  call('UNLINK', P .. '-')
+  -- From here on it writes. The first write may not be one that grows memory: a full server would refuse the script.
   local moved, channel = {}, P .. 'e:'
+  for _, item in ipairs(spent_lines) do
+    if item[2] > 0 then call('LPOP', item[1], item[2]) end
+  end
+  if taken == 0 then call('UNLINK', P .. '-') end
   if n > 0 then
     local gone, kept, tombs = {}, {}, {}
     for i = 1, n do
@@ -151,10 +156,8 @@ repeat
       call('SET', P .. 'k', string.format('%.0f', token))
     end
     for _, item in ipairs(spent_lines) do
-      local line, used, queue, bare = item[1], item[2], item[3], item[4]
+      local used, queue, bare = item[2], item[3], item[4]
       if used > 0 then
-        call('LPOP', line, used)
-        bare = bare or call('EXISTS', line) == 0
         local q = queue == 'celery' and '0' or call('HGET', P .. 'qn', queue) or '=' .. queue
         moved[q .. 'r'] = (moved[q .. 'r'] or 0) - used
         moved[q .. 'n'] = (moved[q .. 'n'] or 0) + used
