@@ -90,7 +90,7 @@ class Worker:
         if self.process.poll() is not None:
             self.process.communicate()
         else:
-            self.process.terminate()
+            self.process.send_signal(signal.SIGQUIT)
             try:
                 self.process.communicate(timeout=5)
             except subprocess.TimeoutExpired:
