@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import cast
 
 import apsw
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from smallage.core.errors import ImproperlyConfigured, StoreRefused
 from smallage.stores.sqlite import open as open_store
 from smallage.stores.sqlite import place
-from smallage.stores.sqlite.connection import check_version
+from smallage.stores.sqlite.connection import APPLICATION_ID, _check_header, check_version
 from smallage.stores.sqlite.store import SqliteStore
 from tests.contract.kit import task, uid
 
@@ -254,3 +255,17 @@ def test_every_connection_is_opened_with_care(store: SqliteStore) -> None:
         assert [connection.config(option, -1) for option in options] == [1, 1, 1]
         assert connection.config(apsw.SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, -1) == 0
         connection.close()
+
+
+def test_a_file_whose_tables_another_process_is_making_is_not_foreign(tmp_path: Path) -> None:
+    class Connection:
+        """Its tables are committed, with the id, right behind the first look."""
+
+        made = False
+
+        def pragma(self, name: str) -> int:
+            value = {"application_id": APPLICATION_ID, "schema_version": 1}[name] if self.made else 0
+            self.made = True
+            return value
+
+    _check_header(cast(apsw.Connection, Connection()), tmp_path / "queue.db")

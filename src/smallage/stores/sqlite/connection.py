@@ -79,8 +79,10 @@ def connect(path: Path) -> apsw.Connection:
 
 
 def _check_header(connection: apsw.Connection, path: Path) -> None:
+    # In this order: another process may be making the tables, and the id comes in the same commit as they do.
+    tables = connection.pragma("schema_version") != 0
     found = connection.pragma("application_id")
-    if found != APPLICATION_ID and (found != 0 or connection.pragma("schema_version") != 0):
+    if found != APPLICATION_ID and (found != 0 or tables):
         raise StoreRefused(f"{path} is a database of another program; name another file in the URL")
 
 
