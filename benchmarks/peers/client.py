@@ -60,7 +60,7 @@ async def bulk(c, a):
             handles = await settle(many(a["task"], pairs[i : i + step]))
     wall = time.perf_counter() - begin
     if hasattr(c, "key"):
-        keys = [await settle(c.key(h)) for h in list(handles or [])[-KEPT:]]
+        keys = [await settle(c.key(h)) for h in list(handles or [])[-KEPT:] if h is not None]
         keys_file().write_text(json.dumps(keys))
     return {"rate": len(pairs) / wall if pairs else None, "has_bulk": many is not None, "bulk_step": step}
 
