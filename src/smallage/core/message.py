@@ -14,6 +14,8 @@ import msgspec
 DAY_US = 86_400_000_000
 FOREVER = -1
 """`keep_us` of a record that is never pruned."""
+FOLLOW_DEAD = 1
+FOLLOW_ANY = 2
 MAX_INT = 2**53
 """Integers in envelopes stay within ±2^53, the range that Lua keeps exact."""
 
@@ -41,6 +43,9 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """Witnessed deaths of the holder that a started task survives; one more and it is dead."""
     max_lost: int = 10
     """Unwitnessed losses that the task survives; one more and it is dead."""
+    follow: int = 0
+    """When an end that the store itself makes must be followed up by a worker: 0 never, `FOLLOW_DEAD` when the task
+    died (crashed, lost, unknown-task), `FOLLOW_ANY` also when it expired or was cancelled."""
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -53,6 +58,8 @@ class Message(msgspec.Struct, frozen=True):
     """Id of the group that counts this task, for members with tasks or options of their own."""
     index: int | None = None
     """Place of the member in its group, from 0."""
+    waits: bool = False
+    """A seat: kept in state waiting until a message with its id fills it or an `End` is given to it."""
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +91,24 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     claimed_us: int = 0
     expires_us: int | None = None
     keep_us: int = DAY_US
+    after: str | None = None
+    """Id of a task that the store itself has ended: no body runs, what follows that end is worked out from this claim's
+    payload and settled as this claim's end."""
+    reason: str | None = None
+    """Why the store ended it, with `after`: a dead task's reason, or a cancelled one's."""
+
+
+class End(msgspec.Struct, frozen=True):
+    """The end of a task that never runs because of how another ended: a later step of a chain that failed."""
+
+    id: str
+    state: Literal["done", "dead", "cancelled"]
+    name: str = ""
+    queue: str = "celery"
+    result: bytes | None = None
+    reason: str | None = None
+    """For dead ones "upstream"; for cancelled ones as in `Cancelled`."""
+    keep_us: int = DAY_US
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):
@@ -91,6 +116,7 @@ class Done(msgspec.Struct, frozen=True, tag=True):
 
     result: bytes | None = None
     then: tuple[Message, ...] = ()
+    ends: tuple[End, ...] = ()
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
@@ -99,6 +125,7 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     error: bytes | None = None
     reason: Literal["failed", "crashed", "lost", "expired", "undecodable", "damaged", "unknown-task"] = "failed"
     then: tuple[Message, ...] = ()
+    ends: tuple[End, ...] = ()
 
 
 class Cancelled(msgspec.Struct, frozen=True, tag=True):
@@ -135,6 +162,13 @@ class Released(msgspec.Struct, frozen=True, tag=True):
     """Handed back unstarted to the front of its queue; no attempt is spent."""
 
 
+class Replaced(msgspec.Struct, frozen=True, tag=True):
+    """The task gave its place to others: it waits like a seat, and one of `then` (or what follows them) fills it. No
+    attempt is spent."""
+
+    then: tuple[Message, ...] = ()
+
+
 class Parked(msgspec.Struct, frozen=True, tag=True):
     """Nobody here knows the task's name: kept aside until a session announces it. No attempt is spent."""
 
@@ -146,7 +180,7 @@ class Crashed(msgspec.Struct, frozen=True, tag=True):
     """Kept as the result if the budget is spent."""
 
 
-Outcome: TypeAlias = Done | Failed | Cancelled | Retry | Snooze | Released | Parked | Crashed
+Outcome: TypeAlias = Done | Failed | Cancelled | Retry | Snooze | Released | Replaced | Parked | Crashed
 
 
 class Settlement(msgspec.Struct, frozen=True):

@@ -13,19 +13,21 @@ OPEN: Final = frozenset({"scheduled", "ready", "running", "waiting", "parked"})
 TERMINAL: Final = frozenset({"done", "dead", "cancelled"})
 
 NEXT: Final[dict[State | None, frozenset[State | None]]] = {
-    None: frozenset({"ready", "scheduled", "waiting"}),
+    None: frozenset({"ready", "scheduled", "waiting", "done", "dead", "cancelled"}),
     "scheduled": frozenset({"ready", "cancelled", None}),
     "ready": frozenset({"running", "dead", "cancelled", None}),
-    "running": frozenset({"done", "dead", "cancelled", "scheduled", "ready", "parked"}),
-    "waiting": frozenset({"ready", "scheduled", "cancelled", None}),
+    "running": frozenset({"done", "dead", "cancelled", "scheduled", "ready", "parked", "waiting"}),
+    "waiting": frozenset({"ready", "scheduled", "done", "dead", "cancelled", None}),
     "parked": frozenset({"ready", "scheduled", "dead", "cancelled", None}),
     "done": frozenset({"ready", None}),
-    "dead": frozenset({"ready", None}),
+    "dead": frozenset({"ready", "scheduled", None}),
     "cancelled": frozenset({"ready", None}),
 }
 """State → states that may follow; None is "no record"."""
 
-REASONS: Final = frozenset({"failed", "crashed", "lost", "expired", "undecodable", "damaged", "unknown-task"})
+REASONS: Final = frozenset(
+    {"failed", "crashed", "lost", "expired", "undecodable", "damaged", "unknown-task", "upstream"}
+)
 """Why a task is dead."""
 
 

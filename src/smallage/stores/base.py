@@ -36,6 +36,39 @@ Rules that all stores share:
   the order given, then by lease end, then by name.
 * Tasks that come due are lined up in order of their instants; those of one instant in any order.
 * Parked tasks that were pushed more than `PARKED_US` ago are made dead ("unknown-task") by tick.
+* Seats: a message that `waits` becomes a record in state waiting, in no order, without instants. A later message with
+  its id *fills* it, by whichever verb: payload, digest, name and envelope are the new message's, its times count from
+  now, group and index stay, the record goes to ready or scheduled (with another `waits`, or as the body of a group: it
+  stays waiting). A body that waits for its group is no seat. Filling after `Replaced` starts a new run: failures,
+  crashes and lost move into releases, so that the deliveries go on rising. A waiting seat can be revoked, purged
+  with its group, or ended by an `End`; none of these has a follow-up at once, but when a message comes to fill a seat
+  that was cancelled meanwhile, that message's follow-up is made if its `follow` is `FOLLOW_ANY`.
+* `then` and `ends` of a settlement take effect in the act of the settlement, `ends` first. A message of `then` whose id
+  is absent is pushed; one that meets a seat fills it; one that meets a record that an `End` made dead ("upstream") and
+  that is in no group takes its place as a new task; else it changes nothing. An `End` ends a seat or a waiting
+  body; where there is no record it makes one that has ended (no payload; queue and name as given); else it changes
+  nothing. Members are counted as by any end. At most `MAX_THEN` of both in one settlement.
+* Follow-ups: when the store itself ends a task whose envelope says so (`follow`) — by expiry, budget, revoke (also of a
+  running one that is taken back, or ended by a `Cancelled` outcome), purge or age, but not by `Done`, `Failed` or an
+  `End` — it makes in the same act a new ready record at the front of the same queue and priority: id
+  `after_id(id, gen)`, the same name, payload and row, no group, `keep_us` 0, default budgets, `follow` 0. Its claims
+  carry `after` (the ended task's id) and `reason`. Seats and bodies without payload have none; a body that waited has.
+* Revoked ahead: `revoke` of an id without a record answers "unknown" and is remembered for `AHEAD_US`. A message with
+  that id, by whichever verb, is accepted ("ok") and ends at once, cancelled ("revoked"), with its follow-up.
+  Repeating the push is dup. `forget` removes the memory. At most `AHEAD_MAX` are remembered; the oldest go first.
+* Limits. A key with a limit hands out tokens by the generic cell rate rule on store time: with T = per_us / tokens (at
+  least 1 µs, rounded up) and `tat` the key's theoretical arrival time, a claim may take a token when
+  now >= tat - (burst - 1) * T, and then tat = max(tat, now - slack) + T with slack = min(T // 2, 20,000 µs), which lets
+  lateness of a wake-up not add up. A task of name N is under the key `"task:" + N`; follow-ups are under none. When a
+  claim meets a ready entry (a task, or a group's cursor) whose key has no token, the entry leaves the ready order and
+  is *held back* by the key, in the order in which it was met, per queue and priority; the claim goes on to the next.
+  Held back tasks stay in state ready for every reader. The key comes due like a scheduled task, at the instant of its
+  next token (it counts for `next_due_us` and rings); then the first held back entry of each queue (lowest priority number
+  first) returns to the front of its line. A cursor that has given out one member and finds no further token is held
+  back again, in front. Every edge into running pays, retries and re-runs too. With the limit gone all entries return,
+  in bounded steps, at the next promotions. Order against unlimited tasks is kept only for what is not held back.
+* Schedules are named records whose content the store does not read; `fire` is what makes a tick happen once. Any change
+  of one tells watchers of the id `SCHEDULES`.
 """
 
 from __future__ import annotations
@@ -58,6 +91,19 @@ PARKED_US = 7 * DAY_US
 MAX_PUSH = 1_000
 """Messages or rows a call; callers split larger batches."""
 MAX_CLAIM = 100
+MAX_THEN = 1_000
+"""Messages and ends together that one settlement may carry."""
+AHEAD_US = 3 * 3600 * 1_000_000
+AHEAD_MAX = 50_000
+SCHEDULES = "schedules"
+"""Watched by whoever wants to hear of changed schedules."""
+ANSWER_US = 60_000_000
+"""How long answers to a question are kept."""
+
+
+def after_id(task_id: str, gen: int) -> str:
+    """Id of the record that follows up the end of a task made by the store."""
+    return f"after:{gen}:{task_id}"
 
 
 def reclaim_delay_us(times: int) -> int:
@@ -86,6 +132,51 @@ class Claimed(msgspec.Struct, frozen=True):
     next_due_us: int | None = None
     """Store instant of the earliest scheduled task of the partition, if any."""
     now_us: int = 0
+
+
+class LimitSpec(msgspec.Struct, frozen=True):
+    """How fast claims of a key may follow one another: `tokens` in `per_us` microseconds, `burst` of them at once after
+    a pause. `tokens` 0: no limit (an operator's, over a default)."""
+
+    tokens: int
+    per_us: int = 1_000_000
+    burst: int = 1
+
+
+class LimitView(msgspec.Struct, frozen=True):
+    """A key's limits: the code's default and the operator's, which wins."""
+
+    key: str
+    default: LimitSpec | None = None
+    override: LimitSpec | None = None
+    held_back: int = 0
+    """Entries that wait for a token; a group's cursor is one."""
+
+    @property
+    def effective(self) -> LimitSpec | None:
+        """The limit that counts, None if there is none."""
+        spec = self.override if self.override is not None else self.default
+        return spec if spec is not None and spec.tokens > 0 else None
+
+
+FireVerdict: TypeAlias = Literal["fired", "late", "paused", "unknown"]
+"""late: this or a later instant has fired already."""
+
+
+class ScheduleView(msgspec.Struct, frozen=True, kw_only=True):
+    """A schedule as the store keeps it."""
+
+    name: str
+    spec: bytes
+    source: str = ""
+    """Who put it: "app" for those of the code, "operator"."""
+    paused: bool = False
+    since_us: int = 0
+    """When it was first put, or put with another spec: intervals count from here."""
+    last_us: int | None = None
+    """Nominal instant of the last tick that fired, None before the first. A new spec forgets it."""
+    fired: int = 0
+    """Ticks that fired."""
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -214,6 +305,13 @@ class GroupBatch(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[bytes, ...] = ()
     members: tuple[Message, ...] = ()
     seal: bool = False
+    late: bool = False
+    """`members` (and nothing else) are added behind all places there are, though the group is sealed, as long as it has
+    not ended; `offset` and the members' `index` are ignored, the store gives the next places, also in a group of like
+    members. A member whose id is in the group already is dup; an ended or unknown group is a conflict."""
+    also: tuple[Message, ...] = ()
+    """Pushed in the same act, in no group: the first steps of chains whose last steps are members. Verdicts as for
+    `then`: what is there already changes nothing."""
     body: Message | None = None
     """With `seal`: pushed in state waiting, ready (or scheduled) when the last member has ended, however they ended."""
     keep_us: int = DAY_US
@@ -329,7 +427,8 @@ class Store(Protocol):
         group's counters and the messages of `then`. dup: this very settlement was accepted before. stale: another
         claim, an end or a revoke came first; nothing changed. With `request`, claims next in the same round trip.
 
-        done/failed/cancelled end it. retry: failures + 1, to scheduled (or to ready, back, when due now). snooze:
+        done/failed/cancelled end it. replaced: releases + 1, to waiting as a seat; `then` may fill it in the same act.
+        retry: failures + 1, to scheduled (or to ready, back, when due now). snooze:
         releases + 1, scheduled. released: releases + 1, ready, front. parked: releases + 1; scheduled 1 s if a live
         session announced the name, else parked under its name. crashed: crashes + 1 and the budget rule. A member of a
         revoked group that would go back to wait is cancelled instead."""
@@ -346,6 +445,13 @@ class Store(Protocol):
         """Make a `listen` of this session, made in this process, return."""
 
     # -- sessions ---------------------------------------------------------------------------------------------------
+    def answer(self, ticket: str, node: str, data: bytes) -> None:
+        """Leave a node's answer under a ticket for `ANSWER_US`; a later one of the same node replaces it. Watchers of
+        the ticket are told."""
+
+    def answers(self, ticket: str) -> dict[str, bytes]:
+        """The answers so far, by node."""
+
     def announce(self, session: str, info: SessionInfo) -> None:
         """Start (or update) a session; its lease begins now. Parked tasks of its names go back to their queues."""
 
@@ -432,6 +538,33 @@ class Store(Protocol):
     def unpark(self, name: str | None = None) -> int:
         """Send parked tasks (of one name, or all) back to their queues."""
 
+    def limit(self, key: str, spec: LimitSpec | None, default: bool = False) -> None:
+        """Set the limit of a key, the operator's, or with `default` the code's; None removes it. Takes effect at once,
+        for tasks that wait already too: what is held back is looked at again at the next promotion. The token time
+        that was reached stays (cut to one new T from now), so that repeating a limit gives nobody a free token."""
+
+    def limits(self, keys: Sequence[str] | None = None) -> dict[str, LimitView]:
+        """The limits of these keys, or all; keys without any are left out."""
+
+    # -- schedules --------------------------------------------------------------------------------------------------
+    def schedule_put(self, name: str, spec: bytes, source: str = "") -> None:
+        """Create a schedule or change its spec and source; the same again changes nothing. A pause stays."""
+
+    def schedule_pause(self, name: str, paused: bool = True) -> bool:
+        """Pause or resume; False if there is no such schedule."""
+
+    def schedule_remove(self, name: str) -> bool:
+        """Remove a schedule; False if there is none. Its last instant is remembered for a day, so that a schedule put
+        again with the same spec does not repeat a tick."""
+
+    def schedules(self) -> list[ScheduleView]:
+        """All schedules by name."""
+
+    def fire(self, name: str, instant_us: int, message: Message | None, skip: bool = False) -> FireVerdict:
+        """Push `message` (as by `push`; an id that is there already is fine) and remember the nominal instant, unless
+        this or a later instant has fired, the schedule is paused, or it is gone. With `skip` nothing is pushed and the
+        instant is remembered: ticks that a catch-up policy leaves out."""
+
 
 class Opener(Protocol):
     def __call__(self, url: str, **options: Any) -> Store: ...
@@ -481,23 +614,32 @@ def open(url: str, **options: Any) -> Store:
 
 
 __all__ = [
+    "AHEAD_MAX",
+    "AHEAD_US",
+    "ANSWER_US",
     "LEASE_US",
     "MAX_CLAIM",
     "MAX_PUSH",
+    "MAX_THEN",
     "PARKED_US",
+    "SCHEDULES",
     "SCHEMES",
     "TOMBSTONE_MAX",
     "TOMBSTONE_US",
     "ClaimRequest",
     "Claimed",
     "Envelope",
+    "FireVerdict",
     "GroupBatch",
     "GroupView",
     "Held",
     "Host",
+    "LimitSpec",
+    "LimitView",
     "Mailbox",
     "MemberResult",
     "Order",
+    "ScheduleView",
     "SessionInfo",
     "SessionView",
     "Settled",
@@ -505,6 +647,7 @@ __all__ = [
     "TaskView",
     "Ticked",
     "Watch",
+    "after_id",
     "open",
     "reclaim_delay_us",
 ]
