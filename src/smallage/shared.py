@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 from smallage.app import Smallage, current_app, share
 
 if TYPE_CHECKING:
-    from smallage.app import BoundDecorator, Decorator
+    from smallage.app.decorators import BoundDecorator, Decorator
     from smallage.task import AsyncTask, Task
 
 P = ParamSpec("P")

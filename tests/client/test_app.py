@@ -182,7 +182,7 @@ def test_zones(app):
 
 
 def test_the_current_app(monkeypatch):
-    monkeypatch.setattr("smallage.app._current", None)
+    monkeypatch.setattr("smallage.app.current._current", None)
     assert current_app().main is None
     app = Smallage("current", broker="memory://")
     assert current_app() is app
@@ -279,7 +279,7 @@ def test_urls_that_are_no_store(url, project):
 
 def test_a_redis_that_is_not_there(monkeypatch):
     slept: list[float] = []
-    monkeypatch.setattr("smallage.app.time.sleep", slept.append)
+    monkeypatch.setattr("smallage.app.patience.time.sleep", slept.append)
     app = Smallage("x", broker="redis://:secret@127.0.0.1:1/0", set_as_current=False)
     with pytest.raises(StoreUnavailable, match="Check that it runs") as refusal:
         app.task(name="work")(lambda: None).delay()

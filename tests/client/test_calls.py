@@ -250,7 +250,7 @@ class Counting(Wrapper):
 def pauses(monkeypatch):
     """What the client would have slept between its tries."""
     slept: list[float] = []
-    monkeypatch.setattr("smallage.app.time.sleep", slept.append)
+    monkeypatch.setattr("smallage.app.patience.time.sleep", slept.append)
     return slept
 
 

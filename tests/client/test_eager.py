@@ -15,7 +15,7 @@ from smallage.result import EagerResult
 @pytest.fixture
 def app(monkeypatch):
     made = Smallage("eager", broker="memory://", set_as_current=False)
-    monkeypatch.setattr("smallage.app._open", forbidden)
+    monkeypatch.setattr("smallage.app.stored.open_store", forbidden)
     return made
 
 

@@ -144,7 +144,7 @@ def test_an_empty_fan_out_ends_at_once(bench, add, summary):
 
 
 def test_a_store_that_is_away_for_a_moment(bench, add, monkeypatch):
-    monkeypatch.setattr("smallage.app.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("smallage.app.patience.time.sleep", lambda seconds: None)
     store = FaultyStore(bench.store)
     bench.app.use_store(store)
     store.fail("group_push", after=True, nth=2, times=1)
@@ -154,7 +154,7 @@ def test_a_store_that_is_away_for_a_moment(bench, add, monkeypatch):
 
 
 def test_a_store_that_stays_away(bench, add, monkeypatch):
-    monkeypatch.setattr("smallage.app.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("smallage.app.patience.time.sleep", lambda seconds: None)
     store = FaultyStore(bench.store)
     bench.app.use_store(store)
     store.fail("group_push", times=None)

@@ -300,7 +300,7 @@ def test_errors_that_cannot_be_read(bench, add, data):
 
 
 def test_a_lone_handle_belongs_to_the_current_app(bench, monkeypatch):
-    monkeypatch.setattr("smallage.app._current", bench.app)
+    monkeypatch.setattr("smallage.app.current._current", bench.app)
     assert AsyncResult("x").state == "PENDING"
     other = Smallage("other", broker="memory://")
     assert AsyncResult("x").app is other

@@ -9,8 +9,8 @@ from smallage import Smallage, current_app, current_task, shared_task
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch):
-    monkeypatch.setattr("smallage.app._shared", [])
-    monkeypatch.setattr("smallage.app._current", None)
+    monkeypatch.setattr("smallage.app.current._shared", [])
+    monkeypatch.setattr("smallage.app.current._current", None)
 
 
 def test_it_belongs_to_apps_made_before_and_after():

@@ -117,7 +117,7 @@ def _is_app(value: object) -> bool:
     """An app of ours, wherever its class is spelled; a class or a module is not."""
     if isinstance(value, (type, ModuleType)) or value is None:
         return False
-    return any(kind.__module__ == "smallage.app" for kind in type(value).__mro__)
+    return any(kind.__module__ == "smallage.app.base" for kind in type(value).__mro__)
 
 
 def _hint(module: ModuleType) -> str:

@@ -1,0 +1,109 @@
+"""The part of an app that makes messages and pushes them: the short way of every call."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from smallage import announce, signals
+from smallage.app.patience import Patient
+from smallage.app.warning import warn
+from smallage.core import codec
+from smallage.core.errors import PayloadTooLarge, PushConflict, StoreFull, StoreUnavailable
+from smallage.core.ids import check_task_id, random_uuid_text
+from smallage.core.message import Envelope, Message, digest
+from smallage.request import running
+
+_ids: list[str] = []
+
+
+def new_id() -> str:
+    """A random UUID. Made 256 at a time; a fork's child starts a stock of its own."""
+    try:
+        return _ids.pop()
+    except IndexError:
+        digits = os.urandom(16 * 256).hex()
+        _ids.extend(random_uuid_text(digits[at : at + 32]) for at in range(32, len(digits), 32))
+        return random_uuid_text(digits[:32])
+
+
+os.register_at_fork(after_in_child=_ids.clear)
+
+
+def refuse(verdict: str, task_id: str) -> None:
+    """Raise what a refusing verdict means."""
+    if verdict == "full":
+        raise StoreFull("The store has no room for new tasks; nothing was written. Drain or purge queues, then repeat.")
+    raise PushConflict(
+        f"The id {task_id} is taken by a task with another name, queue, priority or other arguments; nothing was "
+        "written. Choose another task_id, or none."
+    )
+
+
+class Sending(Patient):
+    """Messages out of calls, and their way into the store."""
+
+    def message(
+        self,
+        envelope: Envelope,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        extras: dict[str, Any] | None,
+        names: Sequence[str],
+        warn_over: int,
+        call: Mapping[str, Any] | None = None,
+    ) -> Message:
+        """The message of a call. Inside a task it knows its parent, and its id is the same if the run is repeated."""
+        request = running.get()
+        if request is not None and request.claim is not None:
+            extras = self._family(extras, call)
+        payload = codec.encode_payload(args, kwargs, extras, names)
+        if len(payload) > warn_over:
+            self.check_size(envelope.name, len(payload))
+        chosen = None if call is None else call.get("task_id")
+        inside = request is not None and request.claim is not None
+        if chosen is not None:
+            message = Message(check_task_id(chosen), payload, envelope)
+        elif request is None or not inside:
+            message = Message(new_id(), payload, envelope)
+        else:
+            message = Message(request.next_child(digest(Message("", payload, envelope))), payload, envelope)
+        if signals.before_task_publish.receivers:
+            message = announce.before(message, args, kwargs, extras, names, inside)
+        return message
+
+    def _family(self, extras: dict[str, Any] | None, call: Mapping[str, Any] | None) -> dict[str, Any]:
+        request = running.get()
+        assert request is not None
+        given = call or {}
+        parent, root = given.get("parent_id") or request.id, given.get("root_id") or request.root_id
+        return {**(extras or {}), "p": parent, **({} if root == parent else {"o": root})}
+
+    def check_size(self, name: str, size: int, what: str = "arguments") -> None:
+        """Raise PayloadTooLarge above the limit; warn in the log above the warning's threshold."""
+        conf = self.conf
+        if conf.task_payload_limit and size > conf.task_payload_limit:
+            raise PayloadTooLarge(
+                f"The {what} of {name} are {size:,} bytes; the limit is {conf.task_payload_limit:,}. Store the data "
+                "(file, object store, database) and pass its key; or raise task_payload_limit."
+            )
+        warn("The %s of %s are %d bytes; large ones slow the store down. Pass a key instead.", what, name, size)
+
+    def publish(
+        self, messages: Sequence[Message], retry: bool | None = None, policy: Mapping[str, Any] | None = None
+    ) -> None:
+        """Push messages, all or none, trying again while the store is away. Raises StoreUnavailable, StoreFull or
+        PushConflict."""
+        store = self._store
+        if store is None:
+            store = self.patiently(lambda: self.store, retry, policy)
+        try:
+            verdicts = store.push(messages)
+        except StoreUnavailable as error:
+            verdicts = self.patiently(lambda: store.push(messages), retry, policy, error)
+        for verdict, message in zip(verdicts, messages, strict=True):
+            if verdict != "ok" and verdict != "dup":
+                refuse(verdict, message.id)
+        if signals.after_task_publish.receivers:
+            announce.after(messages)
