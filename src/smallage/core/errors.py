@@ -1,32 +1,39 @@
-"""Every exception that Smallage raises.
+"""Every exception that Smallage raises, and those of Celery that programs catch or name.
 
 SmallageError
-├── ImproperlyConfigured            a setting, option or URL that cannot work; says what to use instead
+├── CeleryError                     what Celery's own root covers
+│   ├── ImproperlyConfigured        a setting, option or URL that cannot work; says what to use instead
+│   ├── SecurityError
+│   ├── TaskPredicate               raised in a task body to say how it ends
+│   │   ├── Ignore
+│   │   ├── Reject
+│   │   └── Retry
+│   └── TaskError
+│       ├── NotRegistered           (also a KeyError)
+│       ├── AlreadyRegistered
+│       ├── QueueNotFound           (also a KeyError)
+│       ├── TimeoutError            a result did not come in time (also the built-in TimeoutError)
+│       ├── MaxRetriesExceededError
+│       ├── TaskRevokedError
+│       ├── InvalidTaskError
+│       ├── GroupError / ChordError members of a group failed
+│       └── IncompleteStream
 ├── StoreError
-│   ├── StoreUnavailable            the store cannot be reached (also an OperationalError)
+│   ├── OperationalError            Celery's name for:
+│   │   └── StoreUnavailable        the store cannot be reached
 │   ├── StoreFull                   the store refuses new work; workers go on draining
 │   ├── StoreRefused                the store is reachable but unfit: eviction policy, version, foreign file
 │   └── PushConflict                the id is taken by a different task
+├── BackendError / BackendGetMetaError, BackendStoreError
 ├── EncodeError                     a value that cannot travel (also a TypeError)
 │   └── PayloadTooLarge
 ├── DecodeError                     bytes that are not a message of ours (also a ValueError)
-├── TaskPredicate                   raised in a task body to say how it ends
-│   ├── Ignore
-│   ├── Reject
-│   └── Retry
-├── TaskError
-│   ├── NotRegistered               (also a KeyError)
-│   ├── AlreadyRegistered
-│   ├── QueueNotFound               (also a KeyError)
-│   ├── TimeoutError                a result did not come in time (also the built-in TimeoutError)
-│   ├── MaxRetriesExceededError
-│   ├── TaskRevokedError
-│   ├── GroupError / ChordError     members of a group failed
-│   └── IncompleteStream
 ├── RemoteError                     a task's exception whose class is not loaded here
 ├── WorkerLostError                 the crash budget of a task is spent
 ├── TimeLimitExceeded               the hard limit ended the task
+├── Terminated                      Celery's name; a terminated task ends as revoked
 └── (apart) SoftTimeLimitExceeded   raised inside the body, so that it can clean up
+            WorkerShutdown, WorkerTerminate (SystemExit)
 """
 
 from __future__ import annotations
@@ -40,8 +47,20 @@ class SmallageError(Exception):
     """Root of Smallage's own exceptions."""
 
 
-class ImproperlyConfigured(SmallageError):
+class CeleryError(SmallageError):
+    """Root of what Celery's root covers."""
+
+
+class ImproperlyConfigured(CeleryError):
     """A setting, option or URL cannot work; the text says what to use instead."""
+
+
+class SecurityError(CeleryError):
+    """Celery's name for a message whose signature is wrong; Smallage signs none."""
+
+
+class ParseException(SmallageError):
+    """A crontab field with an empty part, an empty step or a negative number; other faults are ValueErrors."""
 
 
 class StoreError(SmallageError):
@@ -80,7 +99,7 @@ class DecodeError(SmallageError, ValueError):
     """Bytes from the store are not a message of ours."""
 
 
-class TaskPredicate(SmallageError):
+class TaskPredicate(CeleryError):
     """Raised in a task body to say how the task ends."""
 
 
@@ -95,6 +114,9 @@ class Reject(TaskPredicate):
         super().__init__(reason, requeue)
         self.reason = reason
         self.requeue = requeue
+
+    def __repr__(self) -> str:
+        return f"reject requeue={self.requeue}: {self.reason}"
 
 
 class Retry(TaskPredicate):
@@ -132,11 +154,15 @@ class Retry(TaskPredicate):
         return f"Retry {self.humanize()}" + (f": {self.excs}" if self.excs else "")
 
 
-class TaskError(SmallageError):
+class TaskError(CeleryError):
     """Something is wrong with a task or its result."""
 
 
-class NotRegistered(TaskError, KeyError):
+class InvalidTaskError(TaskError):
+    """Celery's name for a message that is no task."""
+
+
+class NotRegistered(KeyError, TaskError):
     """No task of this name is registered here."""
 
     def __str__(self) -> str:
@@ -147,7 +173,7 @@ class AlreadyRegistered(TaskError):
     """A task of this name exists."""
 
 
-class QueueNotFound(TaskError, KeyError):
+class QueueNotFound(KeyError, TaskError):
     """The queue is not among the configured ones."""
 
     def __str__(self) -> str:
@@ -204,13 +230,85 @@ class TimeLimitExceeded(SmallageError):
     """The hard time limit ended the task. The argument is the limit in seconds."""
 
 
+class Terminated(SmallageError):
+    """Celery's name for the end of a terminated task, which here is revoked."""
+
+
+class BackendError(SmallageError):
+    """Celery's name for an error of the place that keeps results."""
+
+
+class BackendGetMetaError(BackendError):
+    """A result could not be read."""
+
+    def __init__(self, *args: object, **kwargs: Any) -> None:
+        super().__init__(*args)
+        self.task_id = kwargs.get("task_id", "")
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()} task_id:{self.task_id}"
+
+
+class BackendStoreError(BackendError):
+    """A result could not be written."""
+
+    def __init__(self, *args: object, **kwargs: Any) -> None:
+        super().__init__(*args)
+        self.state = kwargs.get("state", "")
+        self.task_id = kwargs.get("task_id", "")
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()} state:{self.state} task_id:{self.task_id}"
+
+
+class WorkerShutdown(SystemExit):
+    """Celery's name for an orderly end of a worker."""
+
+
+class WorkerTerminate(SystemExit):
+    """Celery's name for an immediate end of a worker."""
+
+
 class SoftTimeLimitExceeded(Exception):
     """Raised inside a task body when its soft time limit is over, so that it can clean up."""
 
 
-class SmallageWarning(UserWarning):
-    """Root of Smallage's warnings."""
+# -- warnings -----------------------------------------------------------------------------------------------------
+class CeleryWarning(UserWarning):
+    """Root of the warnings."""
+
+
+class SmallageWarning(CeleryWarning):
+    """Root of Smallage's own warnings."""
+
+
+class AlwaysEagerIgnored(CeleryWarning):
+    """`send_task` sends, although `task_always_eager` is on."""
+
+
+class DuplicateNodenameWarning(CeleryWarning):
+    """Two workers have one node name."""
 
 
 class DuplicateTaskNameWarning(SmallageWarning):
     """Two functions were registered under one name; the first stays."""
+
+
+class FixupWarning(CeleryWarning):
+    """Django was announced and could not be set up."""
+
+
+class NotConfigured(CeleryWarning):
+    """No configuration was found."""
+
+
+class SecurityWarning(CeleryWarning):
+    """Something may be unsafe."""
+
+
+class CPendingDeprecationWarning(PendingDeprecationWarning):
+    """Something will be deprecated."""
+
+
+class CDeprecationWarning(DeprecationWarning):
+    """Something is deprecated."""
