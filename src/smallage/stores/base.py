@@ -26,7 +26,7 @@ Rules that all stores share:
   envelope; the template's delay and expiry count from the group's opening.
 * Time of a body: its `delay_us`, `expires_in_us` count from its release; while it waits it has neither instant.
 * A running task that was revoked without terminate finishes; if it would go back to wait instead (retry, snooze,
-  release, park, crash, loss) the count is taken and it ends cancelled, reason "revoked".
+  release, replacement, park, crash, loss) the count is taken and it ends cancelled, reason "revoked".
 * Grace: the store remembers the last announce or tick. When one comes more than half a lease after it (the longest
   lease of the live sessions, else `LEASE_US`), or when the clock went back, leases are not judged for one lease from
   then; when the clock went back, lease ends further than one lease ahead are cut to that.
@@ -36,37 +36,58 @@ Rules that all stores share:
   the order given, then by lease end, then by name.
 * Tasks that come due are lined up in order of their instants; those of one instant in any order.
 * Parked tasks that were pushed more than `PARKED_US` ago are made dead ("unknown-task") by tick.
-* Seats: a message that `waits` becomes a record in state waiting, in no order, without instants. A later message with
-  its id *fills* it, by whichever verb: payload, digest, name and envelope are the new message's, its times count from
-  now, group and index stay, the record goes to ready or scheduled (with another `waits`, or as the body of a group: it
-  stays waiting). A body that waits for its group is no seat. Filling after `Replaced` starts a new run: failures,
-  crashes and lost move into releases, so that the deliveries go on rising. A waiting seat can be revoked, purged
-  with its group, or ended by an `End`; none of these has a follow-up at once, but when a message comes to fill a seat
-  that was cancelled meanwhile, that message's follow-up is made if its `follow` is `FOLLOW_ANY`.
-* `then` and `ends` of a settlement take effect in the act of the settlement, `ends` first. A message of `then` whose id
-  is absent is pushed; one that meets a seat fills it; one that meets a record that an `End` made dead ("upstream") and
-  that is in no group takes its place as a new task; else it changes nothing. An `End` ends a seat or a waiting
-  body; where there is no record it makes one that has ended (no payload; queue and name as given); else it changes
-  nothing. Members are counted as by any end. At most `MAX_THEN` of both in one settlement.
+* Seats: a message that `waits` becomes a record in state waiting, in no order, without instants and without payload
+  (its payload counts for the digest only). A later message with its id *fills* it, by whichever verb: payload, digest,
+  name and envelope are the new message's, it counts as pushed now, group and index stay, and the record goes to ready
+  or scheduled; as the body of a group it stays waiting and is a seat no more. Filled seats answer "ok". A message that
+  `waits` fills nothing: where it meets a record (of its place, for a member) it is dup. By `push` and `fire` a message
+  with the seat's own digest is dup, as it repeats what made the seat. A body that waits for its group is no seat.
+  A waiting seat can be revoked, alone or with its group, or ended by an `End`; none of these has a follow-up at once.
+  When a message comes to fill a seat that a revoke cancelled meanwhile, it is accepted and its digest kept, the end
+  stays, and that message's follow-up is made if its `follow` is `FOLLOW_ANY`. purge leaves waiting tasks alone.
+* Membership comes by `group_push` only: group and index of messages that come by other verbs are ignored.
+* `Replaced`: releases + 1, payload and progress are dropped, and the record is a seat. Filling it starts a new run:
+  failures, crashes and lost move into releases, so that the deliveries go on rising; generation and token stay. A like
+  member that is filled becomes an unlike member of its group. A body that is replaced has ended as far as its group is
+  concerned; what fills it carries no `body_of` (but that of a group whose body fills it). A revoked task that is
+  replaced ends cancelled like any that would go back to wait, with its own follow-up, and its `then` is dropped.
+* `then` and `ends` of a settlement take effect in its act, `ends` first; more than `MAX_THEN` of both raises
+  ValueError. A message of `then` whose id is absent is pushed; one that meets a seat fills it; else it changes nothing.
+  An `End` ends a waiting seat or a waiting body (these keep their own name, queue and retention; a body that dies keeps
+  its payload); where there is no record it makes one that has ended, in no group (no payload, no digest; priority 0,
+  generation 1, pushed and ended now; queue, name and `keep_us` as given); else, and for the id of a like member, it
+  changes nothing. Members are counted as by any end, bodies released.
+* A message, by whichever verb, that meets a record that an `End` made dead ("upstream") and that is in no group, and
+  whose digest is not that record's, takes its place as a new task (generation 1), also as a member, a body or a seat.
 * Follow-ups: when the store itself ends a task whose envelope says so (`follow`) — by expiry, budget, revoke (also of a
   running one that is taken back, or ended by a `Cancelled` outcome), purge or age, but not by `Done`, `Failed` or an
-  `End` — it makes in the same act a new ready record at the front of the same queue and priority: id
-  `after_id(id, gen)`, the same name, payload and row, no group, `keep_us` 0, default budgets, `follow` 0. Its claims
-  carry `after` (the ended task's id) and `reason`. Seats and bodies without payload have none; a body that waited has.
-* Revoked ahead: `revoke` of an id without a record answers "unknown" and is remembered for `AHEAD_US`. A message with
-  that id, by whichever verb, is accepted ("ok") and ends at once, cancelled ("revoked"), with its follow-up.
-  Repeating the push is dup. `forget` removes the memory. At most `AHEAD_MAX` are remembered; the oldest go first.
-* Limits. A key with a limit hands out tokens by the generic cell rate rule on store time: with T = per_us / tokens (at
-  least 1 µs, rounded up) and `tat` the key's theoretical arrival time, a claim may take a token when
-  now >= tat - (burst - 1) * T, and then tat = max(tat, now - slack) + T with slack = min(T // 2, 20,000 µs), which lets
-  lateness of a wake-up not add up. A task of name N is under the key `"task:" + N`; follow-ups are under none. When a
-  claim meets a ready entry (a task, or a group's cursor) whose key has no token, the entry leaves the ready order and
-  is *held back* by the key, in the order in which it was met, per queue and priority; the claim goes on to the next.
-  Held back tasks stay in state ready for every reader. The key comes due like a scheduled task, at the instant of its
-  next token (it counts for `next_due_us` and rings); then the first held back entry of each queue (lowest priority number
-  first) returns to the front of its line. A cursor that has given out one member and finds no further token is held
-  back again, in front. Every edge into running pays, retries and re-runs too. With the limit gone all entries return,
-  in bounded steps, at the next promotions. Order against unlimited tasks is kept only for what is not held back.
+  `End` — it makes in the same act a new ready record at the front of the same queue and priority: id `after_id(id,
+  gen)`, the same name, payload and row, no group, `keep_us` 0, default budgets, `follow` 0. Its claims carry `after`
+  (the ended task's id) and `reason`. Without a payload there is none (seats). For like members `FOLLOW_ANY` counts as
+  `FOLLOW_DEAD`: they expire and are cancelled without. A follow-up can be neither revoked (the answer is "running") nor
+  purged. If one with that id is still open, it stays the only one; one that has ended is replaced. Those of one act
+  stand in the order of the ends reversed (each went to the front); for purge, and for parked tasks given up, in any
+  order.
+* Revoked ahead: `revoke` of an id without a record (and of no row) answers "unknown" and is remembered for `AHEAD_US`
+  from the latest such revoke. A message with that id, by whichever verb, or a row, is accepted ("ok") and ends at once,
+  cancelled ("revoked"), with its follow-up; the memory stays. A seat ends so too, a cancelled seat. An `End` does not
+  care. Repeating the push is dup. `forget` removes the memory (and does not count it). At most `AHEAD_MAX` are
+  remembered; the oldest go first.
+* Limits. A key with a limit hands out tokens by the generic cell rate rule on store time: with T = per_us / tokens
+  (rounded up) and `tat` the key's theoretical arrival time (0 at first), the key has a token when now >= tat - (burst -
+  1) * T, its *instant*; taking it sets tat = max(tat, now - slack) + T with slack = min(T // 2, 20,000 µs), which lets
+  lateness of a wake-up not add up. A task of name N is under the key `"task:" + N`; follow-ups are under none. Every
+  edge into running pays, retries and re-runs too; expiry is looked at first, and what expires pays nothing.
+  When a claim meets a ready entry (a task, or a group's cursor) whose key has no token, the entry leaves the ready
+  order and goes to the end of the *held back* line of that key, queue and priority; the claim goes on to the next
+  entry. Held back tasks stay in state ready for every reader and verb. A claim that tries a queue takes, at each
+  priority, first from the held back lines, keys in order of name, each as long as its key has tokens (a key without a
+  limit always has), and only then from the ready line. A cursor stays first in its held back line until its rows are
+  given out. A claim that has held back `MAX_HELD_BACK` entries stops and answers `next_due_us` = now.
+  A key with held back entries comes due at its instant, like a scheduled task (it counts for `next_due_us`): whenever
+  an entry is held back or a token is taken while some are, and by `limit`. When it is due, the bells of the queues with
+  such entries ring, nothing moves, and the key leaves the due order. When the last held back entry goes, however that
+  happens, the key leaves the due order too. Held back entries do not count when a claim asks if a queue is empty.
 * Schedules are named records whose content the store does not read; `fire` is what makes a tick happen once. Any change
   of one tells watchers of the id `SCHEDULES`.
 """
@@ -79,7 +100,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 import msgspec
 
 from smallage.core.errors import ImproperlyConfigured
-from smallage.core.message import DAY_US, Claim, Envelope, Message, Settlement
+from smallage.core.message import DAY_US, MAX_INT, Claim, Envelope, Message, Settlement
 from smallage.core.states import State
 
 LEASE_US = 15_000_000
@@ -93,6 +114,8 @@ MAX_PUSH = 1_000
 MAX_CLAIM = 100
 MAX_THEN = 1_000
 """Messages and ends together that one settlement may carry."""
+MAX_HELD_BACK = 1_000
+"""Entries that one claim holds back at most."""
 AHEAD_US = 3 * 3600 * 1_000_000
 AHEAD_MAX = 50_000
 SCHEDULES = "schedules"
@@ -136,11 +159,20 @@ class Claimed(msgspec.Struct, frozen=True):
 
 class LimitSpec(msgspec.Struct, frozen=True):
     """How fast claims of a key may follow one another: `tokens` in `per_us` microseconds, `burst` of them at once after
-    a pause. `tokens` 0: no limit (an operator's, over a default)."""
+    a pause. `tokens` 0: no limit (an operator's, over a default). Raises ValueError for what is no rate."""
 
     tokens: int
     per_us: int = 1_000_000
     burst: int = 1
+
+    def __post_init__(self) -> None:
+        if self.tokens < 0 or self.per_us < 1 or self.burst < 1 or self.burst * self.every_us > MAX_INT // 4:
+            raise ValueError("a limit takes tokens >= 0, per_us >= 1, burst >= 1, and burst * per_us below 2**51")
+
+    @property
+    def every_us(self) -> int:
+        """T: the time from one token to the next, 0 without a limit."""
+        return -(-self.per_us // self.tokens) if self.tokens else 0
 
 
 class LimitView(msgspec.Struct, frozen=True):
@@ -306,12 +338,15 @@ class GroupBatch(msgspec.Struct, frozen=True, kw_only=True):
     members: tuple[Message, ...] = ()
     seal: bool = False
     late: bool = False
-    """`members` (and nothing else) are added behind all places there are, though the group is sealed, as long as it has
-    not ended; `offset` and the members' `index` are ignored, the store gives the next places, also in a group of like
-    members. A member whose id is in the group already is dup; an ended or unknown group is a conflict."""
+    """`members` (and `also`, but nothing else: ValueError) are added behind all places there are, though the group is
+    sealed, as long as it has not ended; `offset` and the members' `group` and `index` are ignored, the store gives the
+    next places, also in a group of like members. A member whose id is in the group already is dup, and the batch is dup
+    if all are. Conflict: an id taken by another task, and a group that is unknown, has ended or is not sealed yet
+    (places given before the seal would shift those of later batches; the caller waits for the seal)."""
     also: tuple[Message, ...] = ()
-    """Pushed in the same act, in no group: the first steps of chains whose last steps are members. Verdicts as for
-    `then`: what is there already changes nothing."""
+    """Pushed in the same act, after the members and in no group: the first steps of chains whose last steps are
+    members. As for `then`, what is there already changes nothing; a batch that is dup or a conflict pushes none of
+    them."""
     body: Message | None = None
     """With `seal`: pushed in state waiting, ready (or scheduled) when the last member has ended, however they ended."""
     keep_us: int = DAY_US
@@ -446,8 +481,8 @@ class Store(Protocol):
 
     # -- sessions ---------------------------------------------------------------------------------------------------
     def answer(self, ticket: str, node: str, data: bytes) -> None:
-        """Leave a node's answer under a ticket for `ANSWER_US`; a later one of the same node replaces it. Watchers of
-        the ticket are told."""
+        """Leave a node's answer under a ticket; a later one of the same node replaces it. Watchers of the ticket are
+        told. All answers of a ticket are gone `ANSWER_US` after the latest."""
 
     def answers(self, ticket: str) -> dict[str, bytes]:
         """The answers so far, by node."""
@@ -522,7 +557,7 @@ class Store(Protocol):
         """Run ended tasks again (generation + 1, counters zero) where the payload is still kept."""
 
     def forget(self, ids: Sequence[str]) -> int:
-        """Remove ended records; returns how many."""
+        """Remove ended records, and memories of ids revoked ahead; returns how many records."""
 
     def pause(self, queue: str) -> None:
         """No claims from this queue until `resume`."""
@@ -531,39 +566,42 @@ class Store(Protocol):
         """Claim from this queue again."""
 
     def purge(self, queue: str) -> int:
-        """Remove the ready and scheduled tasks of a queue, bodies that their end releases into it too; members of
-        groups end as cancelled. Then groups' unclaimed rows end as cancelled, and a body that these release stays.
-        Returns how many."""
+        """Remove the ready and scheduled tasks of a queue but not follow-ups, bodies that their end releases into it
+        too; members of groups end as cancelled. Then groups' unclaimed rows end as cancelled, and a body that these
+        release stays. Returns how many."""
 
     def unpark(self, name: str | None = None) -> int:
         """Send parked tasks (of one name, or all) back to their queues."""
 
     def limit(self, key: str, spec: LimitSpec | None, default: bool = False) -> None:
         """Set the limit of a key, the operator's, or with `default` the code's; None removes it. Takes effect at once,
-        for tasks that wait already too: what is held back is looked at again at the next promotion. The token time
-        that was reached stays (cut to one new T from now), so that repeating a limit gives nobody a free token."""
+        for tasks that wait already too: the bells of queues with held back entries ring, and the key comes due at its
+        new instant (without a limit: now). The token time that was reached stays, cut to `burst` new T from now, so
+        that repeating a limit gives nobody a free token; a key with neither limit forgets it."""
 
     def limits(self, keys: Sequence[str] | None = None) -> dict[str, LimitView]:
         """The limits of these keys, or all; keys without any are left out."""
 
     # -- schedules --------------------------------------------------------------------------------------------------
     def schedule_put(self, name: str, spec: bytes, source: str = "") -> None:
-        """Create a schedule or change its spec and source; the same again changes nothing. A pause stays."""
+        """Create a schedule or change its spec and source; the same again changes nothing. A new spec starts `since_us`
+        anew and forgets `last_us`; a new source alone changes neither. A pause and `fired` stay."""
 
     def schedule_pause(self, name: str, paused: bool = True) -> bool:
         """Pause or resume; False if there is no such schedule."""
 
     def schedule_remove(self, name: str) -> bool:
-        """Remove a schedule; False if there is none. Its last instant is remembered for a day, so that a schedule put
-        again with the same spec does not repeat a tick."""
+        """Remove a schedule; False if there is none. If it ever fired, its last instant is remembered for a day or
+        until the name is put again: with the same spec it gets that `last_us` back, so that no tick is repeated."""
 
     def schedules(self) -> list[ScheduleView]:
         """All schedules by name."""
 
     def fire(self, name: str, instant_us: int, message: Message | None, skip: bool = False) -> FireVerdict:
-        """Push `message` (as by `push`; an id that is there already is fine) and remember the nominal instant, unless
-        this or a later instant has fired, the schedule is paused, or it is gone. With `skip` nothing is pushed and the
-        instant is remembered: ticks that a catch-up policy leaves out."""
+        """Push `message` (as by `push`; an id that is there already, even another task's, is fine) and remember the
+        nominal instant, unless the schedule is gone ("unknown"), paused ("paused") or has fired at this or a later
+        instant ("late"). With `skip`, or without a message, nothing is pushed or counted in `fired` and the instant is
+        remembered: ticks that a catch-up policy leaves out."""
 
 
 class Opener(Protocol):
@@ -619,6 +657,7 @@ __all__ = [
     "ANSWER_US",
     "LEASE_US",
     "MAX_CLAIM",
+    "MAX_HELD_BACK",
     "MAX_PUSH",
     "MAX_THEN",
     "PARKED_US",
