@@ -8,7 +8,18 @@ from smallage.__about__ import __version__
 
 if TYPE_CHECKING:
     from smallage.app import Celery, Smallage, current_app, current_task
-    from smallage.core.canvas import Signature, chord, group, maybe_signature, signature
+    from smallage.core.canvas import (
+        Signature,
+        chain,
+        chord,
+        chunks,
+        group,
+        maybe_signature,
+        signature,
+        subtask,
+        xmap,
+        xstarmap,
+    )
     from smallage.core.errors import (
         Ignore,
         Reject,
@@ -30,10 +41,15 @@ _HOMES = {
     "current_app": "app",
     "current_task": "app",
     "Signature": "core.canvas",
+    "chain": "core.canvas",
     "chord": "core.canvas",
+    "chunks": "core.canvas",
     "group": "core.canvas",
     "maybe_signature": "core.canvas",
     "signature": "core.canvas",
+    "subtask": "core.canvas",
+    "xmap": "core.canvas",
+    "xstarmap": "core.canvas",
     "Ignore": "core.errors",
     "Reject": "core.errors",
     "RemoteError": "core.errors",
@@ -51,11 +67,7 @@ _HOMES = {
 """Public name → the module that has it, loaded at first use."""
 
 _NOT_YET = {
-    "chain": "a push of the next step at the end of the task, or chord(header, body)",
-    "chunks": "task.fan_out(rows)",
-    "starmap": "task.fan_out(rows)",
-    "xmap": "task.fan_out(rows)",
-    "xstarmap": "task.fan_out(rows)",
+    "starmap": "task.starmap(rows)",
 }
 """Celery's names that are no part of this version → what does the same."""
 
@@ -76,13 +88,18 @@ __all__ = [
     "StoreUnavailable",
     "Task",
     "__version__",
+    "chain",
     "chord",
+    "chunks",
     "current_app",
     "current_task",
     "group",
     "maybe_signature",
     "shared_task",
     "signature",
+    "subtask",
+    "xmap",
+    "xstarmap",
 ]
 
 if not TYPE_CHECKING:  # else every misspelt name would have a type

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar
 from smallage.core import calls, codec, declared, options, retry
 from smallage.core.binding import Binding, is_coroutine
 from smallage.core.canvas import Signature
-from smallage.core.errors import MaxRetriesExceededError, Retry
+from smallage.core.errors import ImproperlyConfigured, MaxRetriesExceededError, Retry
 from smallage.core.message import Envelope
 from smallage.request import Request, direct, running
 from smallage.result import AsyncResult, EagerResult
@@ -333,6 +333,24 @@ class Task(Generic[P, R]):
 
     subtask = signature
 
+    def map(self, it: Iterable[Any]) -> Signature:
+        """A call that runs this task for each item in turn, where it runs; gives the list of results."""
+        from smallage.core.canvas import xmap
+
+        return xmap(self.s(), it, app=self.app)
+
+    def starmap(self, it: Iterable[Iterable[Any]]) -> Signature:
+        """As `map`, of rows of positional arguments."""
+        from smallage.core.canvas import xstarmap
+
+        return xstarmap(self.s(), it, app=self.app)
+
+    def chunks(self, it: Iterable[Iterable[Any]], n: int) -> Signature:
+        """A group of starmaps of `n` rows each; gives a list of lists."""
+        from smallage.core.canvas import chunks
+
+        return chunks(self.s(), it, n, app=self.app)
+
     def AsyncResult(self, task_id: str) -> AsyncResult[R]:
         """The handle of a task's result by id."""
         return AsyncResult(task_id, self.app, self)
@@ -570,3 +588,44 @@ def _find(sig: Signature) -> Any:
 
 
 Signature.find = _find
+
+
+def _here(sig: Signature, args: Any, kwargs: Any, given: dict[str, Any]) -> Any:
+    if sig.subtask_type is not None:
+        raise ImproperlyConfigured(
+            f"A {sig.subtask_type} cannot be applied here by this version; use task_always_eager."
+        )
+    merged_args, merged_kwargs, call = sig.merged(args, kwargs, given)
+    return sig.type.apply(merged_args, merged_kwargs, **call)
+
+
+Signature.here = _here
+
+
+def _handle(sig: Signature, task_id: str, parent: Any, members: Sequence[Any] | None) -> Any:
+    if members is not None:
+        from smallage.groups import GroupResult
+
+        return GroupResult(task_id, sig.app, parent=parent)
+    return AsyncResult(task_id, sig.app, sig.app.tasks.get(sig.task), parent=parent)
+
+
+Signature.handle = _handle
+
+
+def _new_id() -> str:
+    from smallage.app import new_id
+
+    return new_id()
+
+
+Signature.new_id = _new_id
+
+
+def _own_app() -> Any:
+    from smallage.app import current_app
+
+    return current_app()
+
+
+Signature.current = _own_app
