@@ -22,12 +22,20 @@ def test_the_table_speaks_of_every_state_and_of_no_other() -> None:
 
 
 def test_an_end_is_left_by_requeue_or_removal_only() -> None:
-    assert [NEXT[state] for state in STATES if state in TERMINAL] == [{"ready", None}] * 3
+    assert [NEXT[state] for state in ("done", "cancelled")] == [{"ready", None}] * 2
+    assert NEXT["dead"] == {"ready", "waiting", None}, "a dead body waits again when its group is retried"
 
 
-def test_only_what_is_ready_starts_and_only_what_runs_is_done() -> None:
+def test_only_what_is_ready_starts() -> None:
     assert [state for state in NEXT if "running" in NEXT[state]] == ["ready"]
-    assert [state for state in NEXT if "done" in NEXT[state]] == ["running"]
+
+
+def test_what_never_ran_is_done_only_by_the_end_of_another() -> None:
+    assert [state for state in NEXT if "done" in NEXT[state]] == [None, "running", "waiting"]
+
+
+def test_only_what_runs_is_parked() -> None:
+    assert [state for state in NEXT if "parked" in NEXT[state]] == ["running"]
 
 
 def test_what_runs_is_never_simply_removed() -> None:
@@ -43,7 +51,8 @@ def test_may_follow() -> None:
     assert may_follow(None, "ready")
     assert may_follow("running", "running")
     assert not may_follow("done", "running")
-    assert not may_follow(None, "done")
+    assert may_follow(None, "done")
+    assert not may_follow(None, "running")
     assert not may_follow("cancelled", "done")
 
 

@@ -14,16 +14,21 @@ TERMINAL: Final = frozenset({"done", "dead", "cancelled"})
 
 NEXT: Final[dict[State | None, frozenset[State | None]]] = {
     None: frozenset({"ready", "scheduled", "waiting", "done", "dead", "cancelled"}),
-    "scheduled": frozenset({"ready", "cancelled", None}),
-    "ready": frozenset({"running", "dead", "cancelled", None}),
+    "scheduled": frozenset({"ready", "waiting", "cancelled", None}),
+    "ready": frozenset({"running", "waiting", "dead", "cancelled", None}),
     "running": frozenset({"done", "dead", "cancelled", "scheduled", "ready", "parked", "waiting"}),
     "waiting": frozenset({"ready", "scheduled", "done", "dead", "cancelled", None}),
     "parked": frozenset({"ready", "scheduled", "dead", "cancelled", None}),
     "done": frozenset({"ready", None}),
-    "dead": frozenset({"ready", "scheduled", None}),
+    "dead": frozenset({"ready", "waiting", None}),
     "cancelled": frozenset({"ready", None}),
 }
-"""State → states that may follow; None is "no record"."""
+"""State → states that may follow; None is "no record".
+
+Records are born ended when another task's end says so (`End`), or when they were revoked before they came. Waiting is
+left by a fill, by the end of the group, or by an end from outside; a group that is retried lets its body wait again.
+A task that takes the place of one that never ran ("upstream") is a removal and a birth.
+"""
 
 REASONS: Final = frozenset(
     {"failed", "crashed", "lost", "expired", "undecodable", "damaged", "unknown-task", "upstream"}

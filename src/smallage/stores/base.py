@@ -48,8 +48,8 @@ Rules that all stores share:
 * Membership comes by `group_push` only: group and index of messages that come by other verbs are ignored.
 * `Replaced`: releases + 1, payload and progress are dropped, and the record is a seat. Filling it starts a new run:
   failures, crashes and lost move into releases, so that the deliveries go on rising; generation and token stay. A like
-  member that is filled becomes an unlike member of its group. A body that is replaced has ended as far as its group is
-  concerned; what fills it carries no `body_of` (but that of a group whose body fills it). A revoked task that is
+  member that is replaced becomes an unlike member of its group. A body that is replaced has ended as far as its group
+  is concerned; what fills it carries no `body_of` (but that of a group whose body fills it). A revoked task that is
   replaced ends cancelled like any that would go back to wait, with its own follow-up, and its `then` is dropped.
 * `then` and `ends` of a settlement take effect in its act, `ends` first; more than `MAX_THEN` of both raises
   ValueError. A message of `then` whose id is absent is pushed; one that meets a seat fills it; else it changes nothing.
@@ -74,10 +74,11 @@ Rules that all stores share:
   care. Repeating the push is dup. `forget` removes the memory (and does not count it). At most `AHEAD_MAX` are
   remembered; the oldest go first.
 * Limits. A key with a limit hands out tokens by the generic cell rate rule on store time: with T = per_us / tokens
-  (rounded up) and `tat` the key's theoretical arrival time (0 at first), the key has a token when now >= tat - (burst -
-  1) * T, its *instant*; taking it sets tat = max(tat, now - slack) + T with slack = min(T // 2, 20,000 µs), which lets
-  lateness of a wake-up not add up. A task of name N is under the key `"task:" + N`; follow-ups are under none. Every
-  edge into running pays, retries and re-runs too; expiry is looked at first, and what expires pays nothing.
+  (rounded up) and `tat` the key's theoretical arrival time (0 at first), the key has a token from its *instant*,
+  tat - (burst - 1) * T, on; taking one sets tat = max(tat, now - slack) + T with slack = min(T // 2, 20,000 µs), which
+  lets lateness of a wake-up not add up. A tat more than burst * T ahead (the clock went back) is cut to that when a
+  claim asks for a token. A task of name N is under the key `"task:" + N`; follow-ups are under none. Every edge into
+  running pays, retries and re-runs too; expiry is looked at first, and what expires pays nothing.
   When a claim meets a ready entry (a task, or a group's cursor) whose key has no token, the entry leaves the ready
   order and goes to the end of the *held back* line of that key, queue and priority; the claim goes on to the next
   entry. Held back tasks stay in state ready for every reader and verb. A claim that tries a queue takes, at each
@@ -86,8 +87,9 @@ Rules that all stores share:
   given out. A claim that has held back `MAX_HELD_BACK` entries stops and answers `next_due_us` = now.
   A key with held back entries comes due at its instant, like a scheduled task (it counts for `next_due_us`): whenever
   an entry is held back or a token is taken while some are, and by `limit`. When it is due, the bells of the queues with
-  such entries ring, nothing moves, and the key leaves the due order. When the last held back entry goes, however that
-  happens, the key leaves the due order too. Held back entries do not count when a claim asks if a queue is empty.
+  such entries ring (without a limit: once for each entry), nothing moves, and the key leaves the due order. When the
+  last held back entry goes, however that happens, the key leaves the due order too. Held back entries do not count when
+  a claim asks if a queue is empty.
 * Schedules are named records whose content the store does not read; `fire` is what makes a tick happen once. Any change
   of one tells watchers of the id `SCHEDULES`.
 """

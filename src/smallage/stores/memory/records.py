@@ -1,4 +1,4 @@
-"""What the memory store remembers: tasks, groups, sessions."""
+"""What the memory store remembers: tasks, groups, sessions, limits."""
 
 from __future__ import annotations
 
@@ -7,12 +7,19 @@ from dataclasses import dataclass, field
 
 from smallage.core.message import DAY_US, FOREVER, Envelope, Message, digest, member_id
 from smallage.core.states import TERMINAL, State
-from smallage.stores.base import TOMBSTONE_US, GroupView, SessionInfo, TaskView
+from smallage.stores.base import TOMBSTONE_US, GroupView, LimitSpec, LimitView, SessionInfo, TaskView
+
+SLACK_US = 20_000
+"""Lateness of a wake-up that a limit makes good, at most."""
 
 
 @dataclass(slots=True)
 class Record:
-    """One task. `payload` None: gone, or (for a like member) the group's template and row."""
+    """One task. `payload` None: gone, not there yet (a seat), or (for a like member) the group's template and row.
+
+    `seat`: it waits for a message that fills it, or was cancelled while it did and none has come yet. `row`, `after`
+    and `after_reason` belong to follow-ups.
+    """
 
     id: str
     envelope: Envelope
@@ -25,6 +32,10 @@ class Record:
     index: int | None = None
     like: bool = False
     body_of: str | None = None
+    seat: bool = False
+    row: bytes | None = None
+    after: str | None = None
+    after_reason: str | None = None
     gen: int = 1
     tok: int = 0
     nonce: str = ""
@@ -149,16 +160,60 @@ class Session:
     nonce: str = ""
 
 
-def new_record(message: Message, now: int, state: State = "ready") -> Record:
-    """A record for a message pushed at `now`; a later due time makes it scheduled."""
+Line = OrderedDict[str, None]
+"""Entries in order."""
+
+
+@dataclass(slots=True)
+class Limit:
+    """A key's limits, the time its tokens have reached, and what it holds back by queue and priority."""
+
+    key: str
+    default: LimitSpec | None = None
+    override: LimitSpec | None = None
+    tat: int = 0
+    lines: dict[tuple[str, int], Line] = field(default_factory=dict)
+
+    def view(self) -> LimitView:
+        return LimitView(self.key, self.default, self.override, sum(map(len, self.lines.values())))
+
+    @property
+    def spec(self) -> LimitSpec | None:
+        return self.view().effective
+
+    @property
+    def forgotten(self) -> bool:
+        return self.default is None and self.override is None
+
+    @property
+    def instant(self) -> int:
+        """When the next token is there; 0 without a limit."""
+        spec = self.spec
+        return self.tat - (spec.burst - 1) * spec.every_us if spec else 0
+
+    def cut(self, now: int) -> bool:
+        """Let the token time be no further ahead than a full burst; True if it was."""
+        spec = self.spec
+        most = now + spec.burst * spec.every_us if spec else self.tat
+        cut, self.tat = self.tat > most, min(self.tat, most)
+        return cut
+
+    def pay(self, now: int) -> None:
+        """Take a token."""
+        if spec := self.spec:
+            every = spec.every_us
+            self.tat = max(self.tat, now - min(every // 2, SLACK_US)) + every
+
+
+def new_record(message: Message, now: int, group: str | None = None, index: int | None = None) -> Record:
+    """A record for a message pushed at `now`: ready, scheduled for a later due time, or a seat."""
     envelope = message.envelope
     due, expires = envelope_times(envelope, now)
-    if due is not None and due > now and state == "ready":
-        state = "scheduled"
+    state: State = "waiting" if message.waits else "scheduled" if due is not None and due > now else "ready"
     return Record(
-        id=message.id, envelope=envelope, payload=message.payload, digest=digest(message), state=state,
-        queue=envelope.queue, priority=envelope.priority, group=message.group, index=message.index,
-        due_us=due if state == "scheduled" else None, expires_us=expires, pushed_us=now,
+        id=message.id, envelope=envelope, payload=None if message.waits else message.payload, digest=digest(message),
+        state=state, queue=envelope.queue, priority=envelope.priority, group=group, index=index, seat=message.waits,
+        due_us=due if state == "scheduled" else None, expires_us=None if message.waits else expires, pushed_us=now,
     )  # fmt: skip
 
 
