@@ -1,4 +1,4 @@
-"""Where the store is when nobody says: the environment, the project's file, a folder beside it."""
+"""Where the store is when nobody says: the project's file, the platform's variable, a folder beside it."""
 
 from __future__ import annotations
 
@@ -7,19 +7,14 @@ import sys
 from types import FrameType
 from typing import Final
 
-ENV_URLS: Final = ("SMALLAGE_URL", "CELERY_BROKER_URL")
-"""Environment variables that name the store when the code does not."""
 PLATFORM_URL: Final = "REDIS_URL"
 """Set by hosting platforms; asked after pyproject.toml."""
 DEFAULT_PATH: Final = os.path.join(".smallage", "queue.db")
 
 
 def store_url(home: str | None) -> str:
-    """SMALLAGE_URL or CELERY_BROKER_URL, else `url` under `[tool.smallage]` in the nearest pyproject.toml at or above
-    `home`, else REDIS_URL, else the file `.smallage/queue.db` beside that pyproject.toml or where we are."""
-    for name in ENV_URLS:
-        if os.environ.get(name):
-            return os.environ[name]
+    """`url` under `[tool.smallage]` in the nearest pyproject.toml at or above `home`, else REDIS_URL, else the file
+    `.smallage/queue.db` beside that pyproject.toml or where we are."""
     folder = project_folder(home)
     return project_url(folder) or os.environ.get(PLATFORM_URL) or f"sqlite:///{os.path.join(folder, DEFAULT_PATH)}"
 

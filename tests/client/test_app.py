@@ -226,11 +226,15 @@ def test_the_order_of_places(project, monkeypatch):
     assert app_in(project).url == "redis://platform"
     (project.parent / "pyproject.toml").write_text("[tool.smallage]\nurl = 'redis://project'\n")
     assert app_in(project).url == "redis://project"
+    code = "Smallage('shop', broker='redis://code', set_as_current=False)"
+    assert app_in(project, code).url == "redis://code"
     monkeypatch.setenv("CELERY_BROKER_URL", "redis://celery")
-    assert app_in(project).url == "redis://celery"
+    assert app_in(project, code).url == "redis://celery"
     monkeypatch.setenv("SMALLAGE_URL", "redis://env")
-    assert app_in(project).url == "redis://env"
-    assert app_in(project, "Smallage('shop', broker='redis://code', set_as_current=False)").url == "redis://code"
+    app = app_in(project, code)
+    assert app.url == "redis://env"
+    app.conf.pin("broker_url", "redis://command-line")
+    assert app.url == "redis://command-line"
 
 
 def test_a_broken_pyproject_is_no_obstacle(project):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import ssl
+from pathlib import Path
 
 import pytest
 
-from smallage.core import settings
+from smallage.core import settings, store_url
 from smallage.core.errors import ImproperlyConfigured
+from smallage.core.setting_table import ELSEWHERE
 from smallage.core.settings import Settings, settings_of
 
 
@@ -69,8 +72,9 @@ def test_values_that_cannot_work(name, value):
 
 def test_ignored_settings_leave_a_note():
     conf = Settings()
-    conf.update(broker_heartbeat=5, CELERYD_STATE_DB="x", mongodb_backend_settings={})
+    conf.update(broker_heartbeat=5, CELERYD_STATE_DB="x", mongodb_backend_settings={"database": "x"})
     assert len(conf.notes) == 3
+    assert list(conf.ignored) == ["broker_heartbeat", "CELERYD_STATE_DB", "mongodb_backend_settings"]
     assert all(re.match(r"The setting \w+ has no effect: .+\.", note) for note in conf.notes)
     assert conf.broker_heartbeat == 5
 
@@ -122,7 +126,7 @@ def test_old_spellings(old, new):
 
 def test_a_configuration_object():
     source = {"broker_url": "redis://x", "task_ignore_result": True, "json": 1, "_hidden": 2, "SOMETHING": 3}
-    assert settings_of(source) == {"broker_url": "redis://x", "task_ignore_result": True}
+    assert settings_of(source) == {"broker_url": "redis://x", "task_ignore_result": True, "json": 1, "SOMETHING": 3}
 
 
 def test_a_namespace():
@@ -139,8 +143,307 @@ def test_old_and_new_spellings_do_not_mix():
     assert settings_of(both) == {"task_default_queue": "new"}
 
 
-def test_tls_is_never_dropped_in_silence():
-    conf = settings.Settings()
-    conf.broker_use_ssl = False
-    with pytest.raises(ImproperlyConfigured, match="rediss://"):
-        conf.broker_use_ssl = {"ssl_cert_reqs": "required"}
+def test_a_value_that_asks_for_what_happens_anyway_is_no_news():
+    conf = Settings()
+    conf.update(
+        broker_connection_retry=True,
+        worker_consumer="celery.worker.consumer:Consumer",
+        worker_agent=None,
+        broker_pool_limit=10,
+    )
+    assert conf.notes == []
+
+
+# -- every name of Celery's -----------------------------------------------------------------------------------------
+LINES = (Path(__file__).parent / "celery_settings.txt").read_text().split("\n")
+CELERY = [tuple(line.split()) for line in LINES if line]
+"""Every setting of Celery 5.7 and its old spelling."""
+
+FATES = {
+    "works": "broker_url broker_read_url broker_write_url broker_transport_options broker_use_ssl "
+    "broker_connection_retry_on_startup broker_connection_max_retries redis_socket_timeout "
+    "redis_socket_connect_timeout result_backend result_expires result_extended result_serializer result_accept_content result_compression "
+    "task_default_queue task_default_priority task_inherit_parent_priority task_queues task_routes "
+    "task_create_missing_queues task_annotations task_always_eager task_eager_propagates task_store_eager_result "
+    "task_track_started task_ignore_result task_store_errors_even_if_ignored task_time_limit task_soft_time_limit "
+    "task_acks_late task_reject_on_worker_lost task_default_rate_limit task_publish_retry task_publish_retry_policy "
+    "task_serializer accept_content task_compression task_protocol task_allow_error_cb_on_chord_header timezone "
+    "enable_utc imports include worker_concurrency worker_pool worker_prefetch_multiplier worker_max_tasks_per_child "
+    "worker_max_memory_per_child worker_disable_rate_limits worker_direct worker_enable_remote_control "
+    "worker_hijack_root_logger worker_log_format worker_log_datefmt worker_log_color worker_task_log_format "
+    "worker_task_log_datefmt worker_redirect_stdouts worker_redirect_stdouts_level beat_schedule "
+    "beat_max_loop_interval beat_scheduler beat_cron_starting_deadline",
+    "refused": "broker_host broker_port broker_user broker_password broker_vhost broker_transport redis_host "
+    "redis_port redis_db redis_username redis_password worker_autoscaler worker_consumer worker_agent security_key "
+    "security_key_password security_certificate security_cert_store",
+}
+"""All others are ignored."""
+STRANGE = object()
+"""A value that no setting has by itself."""
+
+
+def fate_of(name: str) -> str:
+    return next((fate for fate, names in FATES.items() if name in names.split()), "ignored")
+
+
+def test_the_list_is_whole():
+    assert len(CELERY) == 207
+    assert {name for names in FATES.values() for name in names.split()} <= {name for name, _ in CELERY}
+
+
+@pytest.mark.parametrize(("name", "old"), CELERY)
+def test_every_setting_of_celerys_has_a_fate_under_all_its_spellings(name, old):
+    fate = fate_of(name)
+    for spelling, source in (
+        (name, {name: STRANGE}),
+        (old, {old: STRANGE}),
+        (name, {f"CELERY_{name.upper()}": STRANGE}),
+    ):
+        found = settings.find(spelling)
+        assert found is not None
+        assert found[0] == name or found[1] is ELSEWHERE
+        assert found[1].fate == fate
+        conf = Settings()
+        if fate == "refused":
+            with pytest.raises(ImproperlyConfigured, match=r"is not offered: \w"):
+                conf.settle(source, "CELERY" if spelling not in source else None)
+        elif fate == "ignored" and found[1].convert is None:
+            conf.settle(source, "CELERY" if spelling not in source else None)
+            assert len(conf.notes) == 1
+            assert "has no effect: " in conf.notes[0]
+        elif fate == "works":
+            assert not conf.ignored
+            assert getattr(conf, spelling) == found[1].default
+            assert found[1].convert is not None, "a value of the wrong kind must be refused"
+
+
+WRONG = {
+    "text": 3,
+    "url": 3,
+    "flag": "perhaps",
+    "flag_or_none": "perhaps",
+    "count": -1,
+    "seconds": "soon",
+    "time_limit": -1,
+    "rank": 77,
+    "queue": "a\nb",
+    "queues": ["a\nb"],
+    "mapping": [1],
+    "texts": [1],
+    "serializer": "pickle",
+    "compression": "bzip2",
+    "protocol": 1,
+    "zone": 3,
+    "pool": "eventlet",
+    "concurrency": -1,
+    "level": "loud",
+    "rate": "10/x",
+    "backend": "db+postgresql://h/x",
+    "tls": "yes",
+    "direct": "topic",
+}
+"""Type → a value of the wrong kind."""
+ANYTHING = ("routes", "annotation_list")
+"""Types whose values show at use whether they can work."""
+
+
+@pytest.mark.parametrize("name", [name for name, row in settings.TABLE.items() if row.convert])
+def test_every_type_refuses_what_cannot_work_and_names_the_setting(name):
+    convert = settings.TABLE[name].convert
+    assert convert is not None
+    if convert.__name__ in ANYTHING:
+        return
+    with pytest.raises(ImproperlyConfigured, match=name):
+        setattr(Settings(), name, WRONG[convert.__name__])
+
+
+def test_no_advice_is_empty():
+    for row in settings.TABLE.values():
+        assert bool(row.why) == (row.fate != "works")
+
+
+# -- where settings come from ---------------------------------------------------------------------------------------
+def test_what_is_set_on_the_settings_goes_before_what_objects_say():
+    conf = Settings(lambda: None)
+    conf.task_default_queue = "set"
+    conf.settle({"task_default_queue": "object", "result_expires": 5, "my_own": 3})
+    assert (conf.task_default_queue, conf.result_expires, conf.my_own, "my_own" in conf) == ("set", 5, 3, True)
+    conf.settle({"result_expires": 6})
+    assert (conf.task_default_queue, conf.result_expires, conf.get("my_own")) == ("set", 6, None)
+    conf.add_defaults({"result_expires": 7, "task_default_queue": "default"})
+    assert (conf.task_default_queue, conf.result_expires) == ("set", 7)
+    conf.pin("task_default_queue", "pinned")
+    assert conf.task_default_queue == "pinned"
+
+
+def test_settings_are_read_at_the_first_look():
+    looked = []
+
+    def load():
+        looked.append(1)
+        conf.settle({"result_expires": 5})
+
+    conf = Settings(load)
+    conf.task_default_queue = "q"
+    conf.update(worker_concurrency=2)
+    assert not looked
+    assert not conf.settled
+    assert conf.result_expires == 5
+    assert conf.task_default_queue == "q"
+    assert looked == [1]
+    assert conf.settled
+
+
+@pytest.mark.parametrize(
+    "look", [lambda conf: "x" in conf, list, len, lambda conf: conf.version, lambda conf: conf["imports"]]
+)
+def test_every_way_of_looking_reads_them(look):
+    looked = []
+    conf = Settings(lambda: looked.append(1))
+    look(conf)
+    assert looked
+
+
+def test_the_environment_goes_before_the_code():
+    environ: dict[str, str] = {}
+    conf = Settings(environ=environ)
+    conf.broker_url = "redis://code"
+    assert conf.broker_url == "redis://code"
+    environ["CELERY_BROKER_URL"] = "redis://celery"
+    assert conf.broker_url == "redis://celery"
+    environ["SMALLAGE_URL"] = "redis://own"
+    assert conf["broker_url"] == "redis://own"
+    conf.pin("broker_url", "redis://command-line")
+    assert conf.broker_url == "redis://command-line"
+    environ["CELERY_RESULT_BACKEND"] = "redis://results"
+    assert conf.result_backend == "redis://results"
+
+
+def test_djangos_zone_is_the_last_resort():
+    conf = Settings()
+    conf.settle({"TIME_ZONE": "Europe/Berlin", "DEBUG": True, "broker_url": "redis://x"}, "CELERY")
+    assert (conf.timezone, conf.broker_url) == ("Europe/Berlin", "redis://x")
+    assert "DEBUG" not in conf
+    conf.timezone = "UTC"
+    assert conf.timezone == "UTC"
+
+
+@pytest.mark.parametrize(
+    ("source", "renames"),
+    [
+        ({"task_ignore_result": 1, "CELERY_DEFAULT_QUEUE": "q"}, "CELERY_DEFAULT_QUEUE → task_default_queue"),
+        ({"CELERY_TIMEZONE": "UTC", "enable_utc": True}, "CELERY_TIMEZONE → timezone"),
+        (
+            {"task_serializer": "json", "timezone": "UTC", "CELERY_TASK_SERIALIZER": "json", "BROKER_URL": "x"},
+            "BROKER_URL → broker_url",
+        ),
+        (
+            {"task_ignore_result": 1, "CELERY_DEFAULT_QUEUE": "q", "CELERYD_CONCURRENCY": 2},
+            "task_ignore_result → CELERY_IGNORE_RESULT",
+        ),
+    ],
+)
+def test_the_spelling_of_the_minority_is_at_fault(source, renames):
+    with pytest.raises(ImproperlyConfigured, match="Cannot mix new and old setting keys") as refusal:
+        settings_of(source)
+    assert str(refusal.value).endswith(f"rename {renames}.")
+
+
+def test_dicts_may_be_changed_in_place():
+    one, other = Settings(), Settings()
+    one.beat_schedule["x"] = {"task": "t"}
+    assert one.beat_schedule == {"x": {"task": "t"}}
+    assert other.beat_schedule == {}
+    assert not one.given("beat_schedule")
+    one.settle({"beat_schedule": {"y": 1}})
+    one.beat_schedule["z"] = 2
+    assert one.beat_schedule == {"y": 1, "z": 2}
+
+
+def test_slips_are_told():
+    conf = Settings()
+    conf.update(task_rotes={}, redbeat_redis_url="x")
+    assert conf.notes == ["There is no setting 'task_rotes'; did you mean 'task_routes'?"]
+    conf.redbeat_lock_key = "other programs keep their settings here"
+    assert conf.redbeat_lock_key.startswith("other")
+
+
+def test_the_mapping_side():
+    conf = Settings()
+    conf.setdefault("task_default_queue", "q")
+    conf["worker_concurrency"] = 3
+    assert conf.without_defaults() == {"worker_concurrency": 3}
+    assert dict(conf)["worker_concurrency"] == 3
+    assert ("worker_concurrency", 3) in conf.items()
+    del conf.worker_concurrency
+    assert conf.worker_concurrency is None
+    conf.update({"broker_url": "redis://:secret@h", "my_password": "secret", "task_default_queue": "q"})
+    assert "secret" not in conf.humanize(with_defaults=True)
+    assert "task_default_queue: 'q'" in conf.humanize()
+    assert "secret" in conf.humanize(censored=False)
+    assert repr(conf) == "<Settings: 3 set>"
+    assert conf
+
+
+# -- forms of values ------------------------------------------------------------------------------------------------
+class Exchange:
+    def __init__(self, type="direct"):
+        self.type = type
+
+
+class KombuQueue:
+    def __init__(self, name, routing_key=None, type="direct", max_priority=None):
+        self.name, self.routing_key, self.exchange, self.max_priority = name, routing_key, Exchange(type), max_priority
+
+
+def test_queues_in_every_form():
+    conf = Settings()
+    conf.task_queues = ["a", KombuQueue("b", "b.key", max_priority=5)]
+    assert conf.task_queues == ("a", "b")
+    assert [(one.name, one.routing_key, one.max_priority) for one in conf.task_queues] == [
+        ("a", "a", None),
+        ("b", "b.key", 5),
+    ]
+    conf.task_queues = {"c": {"routing_key": "c.key", "exchange": "x"}, "d": None}
+    assert [(one, one.routing_key) for one in conf.task_queues] == [("c", "c.key"), ("d", "d")]
+    conf.task_queues = None
+    assert conf.task_queues == ()
+
+
+@pytest.mark.parametrize("given", [[KombuQueue("a", type="topic")], {"a": {"exchange_type": "fanout"}}])
+def test_exchanges_that_spread_are_refused(given):
+    with pytest.raises(ImproperlyConfigured, match="choose it by task_routes"):
+        Settings().task_queues = given
+
+
+def test_one_store():
+    conf = Settings()
+    conf.broker_read_url = conf.broker_write_url = "redis://x"
+    assert store_url.chosen(conf) == "redis://x"
+    conf.broker_url = "redis://y"
+    with pytest.raises(ImproperlyConfigured, match="There is one store"):
+        store_url.chosen(conf)
+    with pytest.raises(ImproperlyConfigured, match="fail over"):
+        conf.broker_url = "redis://a;redis://b"
+
+
+def test_what_completes_a_url():
+    conf = Settings()
+    assert store_url.complete("redis://h:1/2", conf) == "redis://h:1/2"
+    conf.broker_use_ssl = {"ssl_ca_certs": "/ca.pem", "ssl_cert_reqs": ssl.CERT_NONE}
+    conf.broker_transport_options = {"socket_timeout": 3, "visibility_timeout": 9}
+    conf.redis_socket_connect_timeout = 2
+    made = store_url.complete("redis://u:p%40@h:1/2?socket_timeout=7", conf)
+    assert made == (
+        "rediss://u:p%40@h:1/2?socket_timeout=7&socket_connect_timeout=2&ssl_ca_certs=%2Fca.pem&ssl_cert_reqs=CERT_NONE"
+    )
+    assert store_url.complete("sqlite:///x.db", conf) == "sqlite:///x.db"
+    conf.broker_use_ssl = True
+    assert store_url.complete("valkey://h", conf).startswith("valkeys://h?")
+    with pytest.raises(ImproperlyConfigured, match="ssl_ca_certs"):
+        conf.broker_use_ssl = {"keyfile": "x"}
+
+
+def test_places_show_no_secrets():
+    assert store_url.place("redis://:secret@h:6379/0?ssl=1") == store_url.place("redis://h") == "redis://h"
+    assert store_url.place("redis://h:7/1") == "redis://h:7/1"

@@ -9,7 +9,7 @@ import re
 from itertools import groupby
 from operator import itemgetter
 
-from smallage.core.settings import _SETTINGS
+from smallage.core.settings import TABLE
 from tests.docs.pages import ROOT
 
 PAGE = ROOT / "docs" / "configuration.md"
@@ -26,13 +26,13 @@ def is_read(name: str) -> bool:
 
 def working() -> tuple[list[str], list[str]]:
     """(settings that are read, settings that are only checked)"""
-    names = [name for name, setting in _SETTINGS.items() if setting.fate == "works"]
+    names = [name for name, setting in TABLE.items() if setting.fate == "works"]
     read = {name for name in names if is_read(name)}
     return [name for name in names if name in read], [name for name in names if name not in read]
 
 
 def default_of(name: str) -> str:
-    value = _SETTINGS[name].default
+    value = TABLE[name].default
     if value is None:
         return "–"
     if isinstance(value, dict) and len(value) > 1:
@@ -41,7 +41,7 @@ def default_of(name: str) -> str:
 
 
 def by_reason(fate: str) -> str:
-    pairs = sorted((setting.why, name) for name, setting in _SETTINGS.items() if setting.fate == fate)
+    pairs = sorted((setting.why, name) for name, setting in TABLE.items() if setting.fate == fate)
     rows = [
         f"| {', '.join(f'`{name}`' for _, name in group)} | {why} |" for why, group in groupby(pairs, itemgetter(0))
     ]

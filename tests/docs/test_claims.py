@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from smallage import Smallage, Task, signals
-from smallage.core.settings import _SETTINGS
+from smallage.core.settings import TABLE
 from smallage.worker.options import DEFAULT_CONCURRENCY
 from tests.docs.pages import ROOT
 
@@ -78,7 +78,7 @@ def test_what_is_not_there_yet_is_not_there() -> None:
     import smallage
 
     assert not {"chain", "chunks", "Beat"} & set(smallage.__all__)
-    fates = {name: setting.fate for name, setting in _SETTINGS.items()}
+    fates = {name: setting.fate for name, setting in TABLE.items()}
     assert (fates["beat_schedule"], fates["task_default_rate_limit"], fates["security_key"]) == (
         "ignored",
         "ignored",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smallage.core.settings import _SETTINGS
+from smallage.core.settings import TABLE
 from tests.docs import settings_tables
 
 
@@ -18,4 +18,4 @@ def test_every_working_setting_is_explained() -> None:
 def test_the_code_is_asked_not_the_table() -> None:
     assert settings_tables.is_read("task_time_limit")
     assert not settings_tables.is_read("task_no_such_thing")
-    assert {setting.fate for setting in _SETTINGS.values()} == {"works", "ignored", "refused"}
+    assert {setting.fate for setting in TABLE.values()} == {"works", "ignored", "refused"}

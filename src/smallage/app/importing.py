@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from smallage.core.options import Deferred
+
 
 def named(path: str) -> Any:
     """The object at "package.module:name" or "package.module.name", or a module."""
@@ -18,3 +20,6 @@ def named(path: str) -> Any:
         if not module:
             raise
         return getattr(importlib.import_module(module), name)
+
+
+Deferred.resolve = staticmethod(named)

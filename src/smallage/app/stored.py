@@ -6,7 +6,9 @@ import threading
 from typing import TYPE_CHECKING
 
 from smallage.app.configured import Configured
+from smallage.core.store_url import chosen, complete, place
 from smallage.places import caller_folder, store_url
+from smallage.signals import Signal
 
 if TYPE_CHECKING:
     from smallage.core.settings import Settings
@@ -23,12 +25,15 @@ class Stored(Configured):
         self._lock = threading.RLock()
         self._store: Store | None = None
         self._hub: Hub | None = None
+        self.on_after_fork = Signal("on_after_fork")
+        """Sent in a fork's child."""
 
     @property
     def url(self) -> str:
-        """The store's URL, secrets and all: what the code says, else SMALLAGE_URL or CELERY_BROKER_URL, else `url`
-        under `[tool.smallage]` in the nearest pyproject.toml, else REDIS_URL, else the file `.smallage/queue.db`."""
-        return str(self.conf.broker_url) if self.conf.broker_url else store_url(self._home)
+        """The store's URL, secrets and all: of the command line, else SMALLAGE_URL or CELERY_BROKER_URL, else what the
+        code says, else `url` under `[tool.smallage]` in the nearest pyproject.toml, else REDIS_URL, else the file
+        `.smallage/queue.db`. Raises ImproperlyConfigured for settings that contradict each other."""
+        return complete(chosen(self.conf) or store_url(self._home), self.conf)
 
     @property
     def store(self) -> Store:
@@ -38,8 +43,9 @@ class Stored(Configured):
             with self._lock:
                 store = self._store
                 if store is None:
-                    self._note_settings()
-                    store = open_store(self.url, self.conf)
+                    url = self.url
+                    note_settings(self.conf, url)
+                    store = open_store(url, self.conf)
                     self._store = store
         return store
 
@@ -79,9 +85,32 @@ class Stored(Configured):
     def _after_fork(self) -> None:
         """In a fork's child: nothing of the parent's connections, threads and locks may be used."""
         self._lock = threading.RLock()
+        self._config_lock = threading.RLock()
         self._hub = None
         if self._store is not None:
             self._store.after_fork()
+        self.on_after_fork.send(sender=self)
+
+
+def note_settings(conf: Settings, url: str) -> None:
+    """Say in the log which settings have no effect."""
+    notes = [*conf.notes, *results_elsewhere(conf, url)]
+    if notes:
+        import logging  # costs a program that only pushes more than this file does
+
+        log = logging.getLogger("smallage.app")
+        for note in notes:
+            log.info("%s", note)
+
+
+def results_elsewhere(conf: Settings, url: str) -> list[str]:
+    """A sentence if `result_backend` names another place than the store."""
+    backend = conf.result_backend
+    if not backend or "://" not in backend or backend.startswith(("rpc:", "cache+memory:")):
+        return []
+    if place(backend) == place(url):
+        return []
+    return [f"result_backend names {place(backend)}; results live with the tasks in {place(url)}."]
 
 
 def open_store(url: str, conf: Settings) -> Store:

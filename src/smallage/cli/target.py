@@ -40,7 +40,7 @@ def open_app() -> Any:
     found: dict[str, Any] = context.find_root().obj or {}
     app = _find(found.get("app"))
     if found.get("store"):
-        app.conf.broker_url = found["store"]
+        app.conf.pin("broker_url", found["store"])
     context.call_on_close(app.close)
     return app
 

@@ -74,7 +74,8 @@ def _exceptions(name: str, value: Any) -> None:
         raise _wrong(name, value, "a tuple of exception classes, such as (ConnectionError,)")
 
 
-def _rate(name: str, value: Any) -> None:
+def check_rate(name: str, value: Any) -> None:
+    """Raise ImproperlyConfigured for what is no rate limit."""
     number, slash, unit = str(value).partition("/")
     try:
         fits = float(number) >= 0 and isfinite(float(number)) and (not slash or unit in _RATE_UNITS)
@@ -112,7 +113,7 @@ _TESTS: Final[dict[str, Callable[[str, Any], Any]]] = {
     "reject_on_worker_lost": _flag,
     "max_crashes": _count,
     "max_lost": _count,
-    "rate_limit": _rate,
+    "rate_limit": check_rate,
     "track_started": _flag,
 }
 CHECKED: Final = (*_TESTS, "ack", "soft_time_limit", "time_limit")

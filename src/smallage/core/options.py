@@ -6,16 +6,20 @@ Extras of a payload, each present only when set:
     p  id of the parent task          o  id of the root task
     a  eta in µs since the epoch      s  name to show (`shadow`)
     c  1: body of a chord             i  1: takes no outcomes (an immutable body)
+    k  callbacks, each a chain        e  error callbacks, each a chain
+    n  the rest of the chain          f  arguments that go before each member's own (in a group's template)
+    g  [id, place] of a group that is only named        r  how often the task was replaced
+    y  options of the call that nobody here knows
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from math import isfinite
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from smallage.core.codec import encode_value
 from smallage.core.errors import ImproperlyConfigured
@@ -35,6 +39,7 @@ CALL_OPTIONS: Final = frozenset(
     (
         *("countdown", "eta", "expires", "queue", "priority", "task_id", "headers", "ignore_result", "retry"),
         *("retry_policy", "time_limit", "soft_time_limit", "shadow", "root_id", "parent_id", "add_to_parent"),
+        *("link", "link_error", "chain", "group_id", "group_index"),
     )
 )
 """Options of `apply_async` that do something."""
@@ -149,11 +154,11 @@ def check_names(options: Iterable[str], known: Iterable[str], what: str) -> None
             raise TypeError(f"{what} has no option '{name}'{nearest(name, known) or '.'}")
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """ "; did you mean …" for a misspelt name, or nothing."""
     import difflib  # only ever needed to word an error
 
-    found = difflib.get_close_matches(str(name), list(known), n=3, cutoff=0.6)
+    found = difflib.get_close_matches(str(name), list(known), n=3, cutoff=cutoff)
     return f"; did you mean {' or '.join(repr(one) for one in found)}?" if found else ""
 
 
@@ -169,6 +174,36 @@ def ack_mode(ack: Any, acks_late: Any) -> str:
 
 
 # -- routing ------------------------------------------------------------------------------------------------------
+class Deferred:
+    """A rule that the settings name ("module:function"): looked up at its first use, and a class made an object."""
+
+    resolve: ClassVar[Callable[[str], Any]]
+    """How names are looked up; set by the client, for core imports nothing by name."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._found: Any = None
+
+    @property
+    def found(self) -> Any:
+        """What the name stands for."""
+        if self._found is None:
+            made = type(self).resolve(self.path)
+            self._found = made() if isinstance(made, type) else made
+        return self._found
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, (Deferred, str)) and str(other) == self.path
+
+    def __hash__(self) -> int:
+        return hash(self.path)
+
+    def __str__(self) -> str:
+        return self.path
+
+    __repr__ = __str__
+
+
 def is_static(routes: Any) -> bool:
     """True if the answer of `route` hangs on the task's name alone."""
     if not routes:
@@ -176,7 +211,7 @@ def is_static(routes: Any) -> bool:
     if isinstance(routes, Mapping):
         return True
     if isinstance(routes, (list, tuple)):
-        return all(isinstance(one, Mapping) or _is_pair(one) for one in routes)
+        return all(isinstance(one, Mapping) or _are_pairs(one) for one in routes) or _are_pairs(routes)
     return False
 
 
@@ -184,10 +219,20 @@ def _is_pair(one: Any) -> bool:
     return isinstance(one, (list, tuple)) and len(one) == 2 and isinstance(one[0], (str, re.Pattern))
 
 
+def _are_pairs(one: Any) -> bool:
+    """A pair, or a list of pairs."""
+    return _is_pair(one) or (isinstance(one, (list, tuple)) and bool(one) and all(_is_pair(pair) for pair in one))
+
+
 def route(
     routes: Any, name: str, args: Any = (), kwargs: Any = None, options: Any = None, task: Any = None
 ) -> dict[str, Any]:
-    """Options that `task_routes` gives to a task: the first rule that answers. Empty if none does."""
+    """Options that `task_routes` gives to a task: the first rule that answers. Empty if none does.
+
+    `routes` is one rule or a list of them. A rule is a dict of names, globs or compiled patterns to a queue's name or
+    options, a list of such pairs, a function `(name, args, kwargs, options, task=None)`, or an object with
+    `route_for_task`.
+    """
     if not routes:
         return {}
     rules = routes if isinstance(routes, (list, tuple)) and not _is_pair(routes) else [routes]
@@ -199,12 +244,16 @@ def route(
 
 
 def _ask(rule: Any, name: str, args: Any, kwargs: Any, options: Any, task: Any) -> Any:
+    if isinstance(rule, Deferred):
+        rule = rule.found
     if isinstance(rule, Mapping):
         return _look_up(rule.items(), name)
     if _is_pair(rule):
         return _look_up([rule], name)
+    if _are_pairs(rule):
+        return _look_up(rule, name)
     if hasattr(rule, "route_for_task"):
-        return rule.route_for_task(name, args=args, kwargs=kwargs, options=options, task=task)
+        return rule.route_for_task(name, args, kwargs)
     if callable(rule):
         return rule(name, args, kwargs, options, task=task)
     raise ImproperlyConfigured(
@@ -226,12 +275,20 @@ def _look_up(pairs: Iterable[tuple[Any, Any]], name: str) -> Any:
     return None
 
 
+_SPREADING: Final = ("topic", "fanout", "headers")
+
+
 def _as_options(answer: Any, name: str) -> dict[str, Any]:
-    if isinstance(answer, str):
-        return {"queue": check_queue(answer)}
+    if isinstance(answer, str) or hasattr(answer, "routing_key"):  # a name, or a Queue of Celery's kind
+        return {"queue": check_queue(getattr(answer, "name", answer))}
     if not isinstance(answer, Mapping):
         raise ImproperlyConfigured(f"task_routes answers {answer!r} for {name}; it must be a queue's name or a dict.")
     made = dict(answer)
+    if made.get("exchange_type") in _SPREADING:
+        raise ImproperlyConfigured(
+            f"task_routes asks for a {made['exchange_type']} exchange for {name}, which is not offered: a task goes to "
+            "one queue. Give its name: {'queue': ...}."
+        )
     if "queue" not in made and "routing_key" in made:
         made["queue"] = made["routing_key"]
     if made.get("queue") is not None:

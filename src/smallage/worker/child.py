@@ -100,13 +100,17 @@ def _load(start: Start, line: Line, board: Board) -> tuple[Any, Plan] | None:
     try:
         app = find_app(options.app, options.workdir)
         if options.store_url:
-            app.conf.broker_url = options.store_url
+            app.conf.pin("broker_url", options.store_url)
         for module in (*app.conf.imports, *app.conf.include):
             importlib.import_module(module)
         if options.time_limit:
             app.conf.task_time_limit = options.time_limit
         if options.soft_time_limit:
             app.conf.task_soft_time_limit = options.soft_time_limit
+        if schedules_here(start) and app.conf.beat_schedule:
+            from smallage.schedules.ticks import of_the_code
+
+            of_the_code(app)  # a fault in an entry is told at the start
         return app, plan_for(app, options, start.pool)
     except ImproperlyConfigured as error:
         _refuse(line, board, USAGE, str(error))
@@ -114,6 +118,11 @@ def _load(start: Start, line: Line, board: Board) -> tuple[Any, Plan] | None:
         traceback.print_exc()
         _refuse(line, board, USAGE, f"The app's modules cannot be imported: {type(error).__name__}: {error}")
     return None
+
+
+def schedules_here(start: Start) -> bool:
+    """Whether this child runs the worker's scheduler."""
+    return start.options.beat and start.number == 0
 
 
 def _refuse(line: Line, board: Board, code: int, text: str) -> None:
@@ -212,8 +221,24 @@ class Child:
         threading.Thread(target=self._engine, name="smallage-engine", daemon=True).start()
         if self.start.number == 0:
             signals.worker_ready.send(sender=self.plan.node)
+        if schedules_here(self.start):
+            threading.Thread(target=self._beat, name="smallage-beat", daemon=True).start()
         self.pool.run()
         threading.Event().wait()  # the engine ends us
+
+    def _beat(self) -> None:
+        """Fire the ticks of schedules until the process ends: a tick that was fired is in the store, and one that was
+        not is fired by the next who looks."""
+        try:
+            from smallage import signals
+            from smallage.worker.beat import Beat
+
+            beat = Beat(self.app)
+            signals.beat_init.send(sender=beat)
+            signals.beat_embedded_init.send(sender=beat)
+            beat.run()
+        except Exception:
+            logger.exception("This worker cannot fire schedules; its tasks run on")
 
     def _engine(self) -> None:
         code = BROKEN
