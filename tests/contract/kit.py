@@ -26,6 +26,12 @@ def task(
     return Message(n if isinstance(n, str) else uid(n), payload, Envelope(**env), group, index)
 
 
+def seat(n: int | str, *, group: str | None = None, index: int | None = None, **env: Any) -> Message:
+    """A seat with the n-th id, for a task of the name "last"."""
+    env.setdefault("name", "last")
+    return Message(n if isinstance(n, str) else uid(n), b"", Envelope(**env), group, index, waits=True)
+
+
 class Session:
     """An announced session that claims with a fresh nonce each time."""
 
