@@ -8,7 +8,7 @@ BIN := .venv/bin
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench peers hops kill-loop lock clean
+.PHONY: help demo test check format bench peers hops kill-loop celery-diff lock clean
 .DELETE_ON_ERROR:
 
 help: ## This list
@@ -41,6 +41,9 @@ hops: .venv/.stamp ## Calls and files on a task's way out and back
 
 kill-loop: .venv/.stamp ## Kill workers at random and count what was lost
 	$(BIN)/python benchmarks/kill_loop.py $(ARGS)
+
+celery-diff: .venv/.stamp ## Small programs written for Celery: what Celery did, what Smallage does
+	$(BIN)/python -m tests.celery_diff.run $(ARGS)
 
 lock: ## Write the hashed locks anew (needs the network)
 	PYTHON=$(PYTHON) .ci/lock $(ARGS)
