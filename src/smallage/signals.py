@@ -6,7 +6,8 @@ logged and changes nothing.
 Sent are: `before_task_publish` and `after_task_publish` by whoever pushes (once for all members of a fan-out, with the
 group's id); `task_prerun`, `task_postrun`, `task_success`, `task_failure`, `task_retry` by the process that runs the
 body; `worker_init`, `worker_process_init`, `worker_ready`, `worker_process_shutdown`, `worker_shutdown` by a worker's
-processes. The others can be connected, for Celery's programs, and stay silent in this version.
+processes; `beat_init` by a scheduler that starts, then `beat_embedded_init` by one in a worker. The others can be
+connected, for Celery's programs, and stay silent in this version.
 
 Changes that a receiver of `before_task_publish` makes to `headers` travel with the task, unless a running task pushes
 it: were that run repeated, it would have to push the same.
@@ -130,3 +131,4 @@ setup_logging = Signal("setup_logging", ("loglevel", "logfile", "format", "color
 after_setup_logger = Signal("after_setup_logger", ("logger", "loglevel", "logfile", "format", "colorize"))
 after_setup_task_logger = Signal("after_setup_task_logger", ("logger", "loglevel", "logfile", "format", "colorize"))
 beat_init = Signal("beat_init")
+beat_embedded_init = Signal("beat_embedded_init")

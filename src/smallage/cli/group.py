@@ -11,6 +11,7 @@ from smallage.__about__ import __version__
 
 COMMANDS = {
     "worker": ("smallage.cli.worker_command", "Run tasks."),
+    "beat": ("smallage.cli.beat", "Send scheduled tasks, apart from the workers."),
     "demo": ("smallage.demo.command", "See it work: a thousand tasks on an embedded store."),
     "doctor": ("smallage.cli.doctor", "Check this installation, its store and its workers."),
     "status": ("smallage.cli.status", "Workers, queues and totals at a glance."),
@@ -18,6 +19,7 @@ COMMANDS = {
     "result": ("smallage.cli.result", "Show a task's result."),
     "workers": ("smallage.cli.workers", "List the live workers."),
     "queues": ("smallage.cli.queues", "List, pause, resume or purge queues."),
+    "schedules": ("smallage.cli.schedules", "List, pause, change or run schedules."),
     "tasks": ("smallage.cli.tasks", "List, show, retry or cancel tasks."),
 }
 

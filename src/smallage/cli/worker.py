@@ -25,4 +25,6 @@ def run_worker(found: dict[str, Any]) -> int:
     level = str(values.get("log_level", "warning")).upper()
     values["log_level"] = "CRITICAL" if level == "FATAL" else level
     values["store_url"] = values.pop("store", None)
+    if values.pop("no_beat", None):
+        values["beat"] = False
     return supervise(WorkerOptions(**values))

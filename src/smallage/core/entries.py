@@ -21,6 +21,7 @@ KEYS: Final = frozenset({"task", "schedule", "args", "kwargs", "options", "relat
 LEAST_SECONDS: Final = 0.01
 """The shortest interval."""
 MAX_NAME: Final = 200
+YEAR_US: Final = 366 * 86_400_000_000
 
 
 class BeatLazyFunc:
@@ -79,6 +80,9 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     """Name of the app whose code has the entry."""
     over: str = ""
     """For an entry that was edited at run time: the digest of the code's own, which it replaces until that changes."""
+    resumes: int = 0
+    """How often it was resumed after a pause. Each makes the spec a new one, for which the store starts anew: what
+    would have been due during the pause is left out."""
 
     @property
     def portable(self) -> bool:
@@ -183,11 +187,11 @@ def spec_of(made: Entry, zone: dt.tzinfo, app: str = "") -> Spec:
         options = None
     fields: dict[str, Any] = {"args": args, "kwargs": kwargs, "options": options}
     if type(made.when) is crontab:
-        fields["crontab"], fields["zone"] = made.when.text(), _zone_name(zone)
+        fields["crontab"], fields["zone"] = made.when.text(), zone_name(zone)
     elif type(made.when) is schedule:
         fields["every_us"] = made.when.run_every // dt.timedelta(microseconds=1)
         if made.when.relative:
-            fields["relative"], fields["zone"] = True, _zone_name(zone)
+            fields["relative"], fields["zone"] = True, zone_name(zone)
     else:
         fields["custom"] = repr(made.when)[:200]
     return Spec(task=made.task, catch_up=made.catch_up, app=app, **fields)
@@ -201,7 +205,7 @@ def _travels(value: Any) -> bool:
     return True
 
 
-def _zone_name(zone: dt.tzinfo) -> str | None:
+def zone_name(zone: dt.tzinfo) -> str | None:
     """The name under which every process finds the zone."""
     return "UTC" if zone is dt.UTC else getattr(zone, "key", None)
 
@@ -225,10 +229,10 @@ def unpack(data: bytes) -> Spec:
 
 
 def digest(spec: Spec) -> str:
-    """16 characters that tell two specs of one entry apart."""
+    """16 characters that tell two specs of one entry apart, whatever pauses they have seen."""
     from hashlib import sha256  # loads OpenSSL, which a process that only pushes need not
 
-    return sha256(pack(spec)).hexdigest()[:16]
+    return sha256(pack(msgspec.structs.replace(spec, resumes=0))).hexdigest()[:16]
 
 
 def entry_of(name: str, spec: Spec, app: Any = None) -> Entry:

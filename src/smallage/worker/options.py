@@ -58,6 +58,8 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     store_url: str | None = None
     """`-b`: wins over what the app says."""
     workdir: str = ""
+    beat: bool = True
+    """Fire the ticks of schedules too. Any number of workers may: each tick is sent once."""
     prefetch_multiplier: int | None = None
     """Upper bound of claims in hand, as a multiple of the concurrency. 0: no bound but our own."""
     lease: float = 15.0

@@ -1,0 +1,153 @@
+"""`smallage beat`: the scheduler in a process of its own, for those who want it apart from the workers."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from smallage.__about__ import __version__
+from smallage.cli.target import USAGE, exit_codes, open_app
+from smallage.core.errors import ImproperlyConfigured
+from smallage.core.schedule import in_words, moment
+
+if TYPE_CHECKING:
+    from smallage.worker.beat import Beat
+
+LISTED = 10
+"""Schedules named at the start."""
+
+
+@click.command()
+@click.argument("where", required=False, metavar="APP")
+@click.option("-A", "--app", "app_option", help="Where the app is, if not given as argument.")
+@click.option("-b", "--broker", "--store", "store", help="URL of the store; wins over the app's own.")
+@click.option(
+    "-l", "--loglevel", "--log-level", "level", default="info", show_default=True, help="debug, info, warning, error.",
+    type=click.Choice(["debug", "info", "warning", "error", "critical", "fatal"], case_sensitive=False),
+)  # fmt: skip
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Log lines.")
+@click.option("-f", "--logfile", type=click.Path(dir_okay=False), help="Log to this file, not to stderr.")
+@click.option("--max-interval", type=click.FloatRange(min=0.01), help="Look at least every so many seconds.")
+@click.option("--pidfile", type=click.Path(dir_okay=False), help="Keep the process id here while it runs.")
+@click.option("--workdir", type=click.Path(file_okay=False, exists=True), help="Change to this folder first.")
+@click.option("-S", "--scheduler", hidden=True, help="Celery's; its default alone.")
+@click.option("-s", "--schedule", "_schedule", hidden=True, help="Celery's; has no effect.")
+@click.option("-n", "--hostname", "_hostname", hidden=True, help="Celery's; has no effect.")
+@click.option("--detach", is_flag=True, hidden=True, help="Celery's; refused.")
+@click.pass_context
+def beat(ctx: click.Context, /, where: str | None, **found: Any) -> None:
+    """Send the tasks of APP's schedules when they are due. Workers do this too, unless started with --no-beat; any
+    number of both may run, each tick is sent once.
+
+    TERM or INT: end.
+    """
+    if found["detach"]:
+        raise click.UsageError("--detach is not offered: let systemd, Docker or a supervisor run it in the background.")
+    if found["workdir"]:
+        os.chdir(found["workdir"])
+    root: dict[str, Any] = ctx.find_root().ensure_object(dict)
+    root["app"] = where or found["app_option"] or root.get("app")
+    root["store"] = found["store"] or root.get("store")
+    _log(found)
+    with exit_codes():
+        made = _made(found)
+        ahead = made.upcoming()
+    with _pidfile(found["pidfile"]):
+        if found["log_format"] == "text" and not found["logfile"]:
+            _greet(made, ahead)
+        _run(made)
+
+
+def _log(found: dict[str, Any]) -> None:
+    import logging
+
+    from smallage.worker.logs import configure
+
+    level = "CRITICAL" if found["level"].lower() == "fatal" else found["level"].upper()
+    configure(level, found["log_format"], "Beat")
+    if found["logfile"]:
+        root = logging.getLogger()
+        handler = logging.FileHandler(found["logfile"])
+        handler.setFormatter(root.handlers[0].formatter if root.handlers else None)
+        root.handlers[:] = [handler]
+
+
+def _made(found: dict[str, Any]) -> Beat:
+    """The scheduler, with the app's modules imported."""
+    from smallage import signals
+    from smallage.worker.beat import Beat, check_scheduler
+
+    check_scheduler(found["scheduler"])
+    app = open_app()
+    if app.url.startswith("memory:"):
+        raise ImproperlyConfigured(
+            "memory:// lives in one process, so what this one would send nobody would see. Use sqlite:///queue.db or "
+            "redis://localhost."
+        )
+    for module in (*app.conf.imports, *app.conf.include):
+        importlib.import_module(module)
+    made = Beat(app, found["max_interval"])
+    signals.beat_init.send(sender=made)
+    return made
+
+
+def _greet(made: Beat, ahead: list[tuple[int, str, str]]) -> None:
+    """Say what runs here and what comes next."""
+    lines = [f"smallage {__version__} beat  {made.app.store.url}"]
+    now_us: int = made.app.store.tick(()).now_us
+    for instant_us, name, task in ahead[:LISTED]:
+        when = moment(instant_us, made.app.zone()).isoformat(sep=" ", timespec="seconds")
+        left = in_words(max(instant_us - now_us, 0) / 1e6)
+        lines.append(f"    next  {when} ({left if left == 'now' else f'in {left}'})  {name} → {task}")
+    if not ahead:
+        lines.append("    no schedules yet: beat_schedule is empty, and `smallage schedules set` has made none")
+    click.echo("\n".join(lines), err=True)
+
+
+def _run(made: Beat) -> None:
+    """Until a signal says to end."""
+    told = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: told.set())
+    thread = made.start()
+    told.wait()
+    made.stop()
+    thread.join(10.0)
+
+
+@contextmanager
+def _pidfile(place: str | None) -> Iterator[None]:
+    """Keep the process id in a file; another live process there is refused."""
+    if place is None:
+        yield
+        return
+    path = Path(place)
+    if path.exists() and _alive(path.read_text().strip()):
+        click.echo(f"smallage: {path} names a process that runs; stop that one or choose another --pidfile", err=True)
+        sys.exit(USAGE)
+    path.write_text(f"{os.getpid()}\n")
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _alive(pid: str) -> bool:
+    if not (pid.isascii() and pid.isdigit()) or int(pid) == os.getpid():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,488 @@
+"""The scheduler on a clock that the test owns: every tick once, whoever dies; edits without a restart."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from smallage.app import Smallage
+from smallage.core.entries import BeatLazyFunc
+from smallage.core.errors import ImproperlyConfigured, StoreUnavailable
+from smallage.core.schedule import BaseSchedule, instant, moment
+from smallage.schedules import crontab, schedule
+from smallage.schedules.ticks import tick_id
+from smallage.stores import base
+from smallage.testing.clock import FakeClock
+from smallage.testing.wrapper import Wrapper
+from smallage.worker.beat import Beat
+
+DAY = 86_400
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def us(text, zone=dt.UTC):
+    return instant(dt.datetime.fromisoformat(text).replace(tzinfo=zone))
+
+
+@pytest.fixture
+def clock():
+    return FakeClock(us("2026-10-20T12:00"))
+
+
+@pytest.fixture
+def store(clock):
+    made = base.open("memory://", clock=clock)
+    made.setup()
+    yield made
+    made.close()
+
+
+def an_app(store, entries=None, **settings):
+    app = Smallage("shop", broker="memory://", set_as_current=False, **settings)
+    app.use_store(store)
+    app.conf.beat_schedule = entries or {}
+
+    @app.task(name="work")
+    def work(*args, **kwargs):
+        pass
+
+    return app
+
+
+def pushed(store):
+    """The tasks that wait, in order of their ids."""
+    return store.find("ready", 1000)
+
+
+def payloads(store):
+    from smallage.core import codec
+
+    return [codec.decode_payload(store.payload(view.id)[0]) for view in pushed(store)]
+
+
+def info(schedules, name):
+    found = schedules.get(name)
+    assert found is not None
+    return found
+
+
+def due_times(when, begin, end, zone=dt.UTC):
+    """Minutes at which a crontab's fields match on the wall, walked one by one."""
+    found = []
+    for one in range(begin // 60_000_000 + 1, end // 60_000_000 + 1):
+        wall = moment(one * 60_000_000, zone)
+        if wall.minute in when.minute and wall.hour in when.hour and wall.isoweekday() % 7 in when.day_of_week:
+            found.append(one * 60_000_000)
+    return found
+
+
+class Mortal(Wrapper):
+    """A store whose process dies at its next verb, before or after the act."""
+
+    def __init__(self, inner, rng):
+        super().__init__(inner)
+        self.rng, self.doomed, self.dead = rng, False, False
+
+    def around(self, verb, act, args, kwargs):
+        if self.dead:
+            raise StoreUnavailable("dead")
+        if self.doomed and verb in ("fire", "tick", "schedules"):
+            self.dead = True
+            if self.rng.random() < 0.5:
+                act(*args, **kwargs)
+            raise StoreUnavailable("dies")
+        return act(*args, **kwargs)
+
+
+# -- every tick once ----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("seed", range(8))
+def test_five_beats_one_killed_at_random_ticks_equal_due_times(store, clock, seed):
+    rng = random.Random(seed)
+    when = crontab("*/7,30", "6-22", "mon-fri")
+    entries = {
+        "often": {"task": "work", "schedule": when, "catch_up": "all"},
+        "every": {"task": "work", "schedule": 1000, "catch_up": "all"},
+    }
+    begin = clock.now_us
+    mortals = [Mortal(store, rng) for _ in range(5)]
+    beats = [Beat(an_app(mortal, entries)) for mortal in mortals]
+    for beat in beats:
+        beat.step()
+    killed = 0
+    for _ in range(300):
+        clock.advance(rng.choice([1, 20, 61, 400, 3600]))
+        if killed < 4 and rng.random() < 0.05:
+            mortals[rng.choice([n for n, mortal in enumerate(mortals) if not mortal.dead])].doomed = True
+            killed += 1
+        for beat, mortal in rng.sample(list(zip(beats, mortals, strict=True)), 5):
+            if mortal.dead or rng.random() < 0.3:  # some sleep through it
+                continue
+            try:
+                beat.step()
+            except StoreUnavailable:
+                assert mortal.dead
+                break
+    survivor = next(beat for beat, mortal in zip(beats, mortals, strict=True) if not mortal.doomed)
+    while survivor.step() == 0.0:
+        pass
+    wanted = {tick_id("often", one) for one in due_times(when, begin, clock.now_us)}
+    wanted |= {tick_id("every", one) for one in range(begin + 10**9, clock.now_us + 1, 10**9)}
+    found = []
+    after = None
+    while page := store.find("ready", 500, after):
+        found += [view.id for view in page]
+        after = page[-1].id
+    assert len(found) == len(set(found)) == len(wanted)
+    assert set(found) == wanted
+    assert killed >= 2
+
+
+def test_a_daily_job_fires_once_on_the_autumn_change(store, clock):
+    app = an_app(store, {"nightly": {"task": "work", "schedule": crontab(30, 2)}}, timezone="Europe/Berlin")
+    beats = [Beat(app), Beat(app)]
+    beats[0].step()
+    clock.advance(us("2026-10-25T00:00", BERLIN) / 1e6 - clock.now_us / 1e6)
+    beats[0].step()  # the days before
+    before = len(pushed(store))
+    hours = []
+    for _ in range(25 * 12):  # the day has 25 hours
+        clock.advance(300)
+        for beat in beats:
+            beat.step()
+        if len(pushed(store)) > before:
+            before = len(pushed(store))
+            hours.append(moment(clock.now_us, BERLIN).isoformat())
+    assert hours == ["2026-10-25T02:30:00+02:00"]
+
+
+def test_a_tick_whose_firer_dies_after_it_is_there_once(store, clock):
+    class DiesAfterFiring(Wrapper):
+        def around(self, verb, act, args, kwargs):
+            answer = act(*args, **kwargs)
+            if verb == "fire":
+                raise StoreUnavailable("killed")
+            return answer
+
+    entries = {"x": {"task": "work", "schedule": 60}}
+    first, second = Beat(an_app(DiesAfterFiring(store), entries)), Beat(an_app(store, entries))
+    first.step()
+    second.step()
+    clock.advance(60)
+    with pytest.raises(StoreUnavailable):
+        first.step()
+    assert len(pushed(store)) == 1
+    second.step()
+    second.step()
+    assert [view.id for view in pushed(store)] == [tick_id("x", clock.now_us)]
+    assert store.schedules()[0].fired == 1
+
+
+def test_a_step_says_when_to_look_again(store, clock):
+    beat = Beat(an_app(store, {"x": {"task": "work", "schedule": 60}, "y": {"task": "work", "schedule": 7}}))
+    assert beat.step() == 7.0
+    clock.advance(5)
+    assert beat.step() == 2.0
+    beat.max_interval = 1.5
+    assert beat.step() == 1.5
+
+
+def test_without_schedules_there_is_nothing_to_wait_for(store):
+    verbs = []
+
+    class Counted(Wrapper):
+        def around(self, verb, act, args, kwargs):
+            verbs.append(verb)
+            return act(*args, **kwargs)
+
+    beat = Beat(an_app(Counted(store)))
+    assert beat.step() is None
+    assert beat.step() is None
+    assert verbs == ["schedules"]
+
+
+def test_a_new_interval_waits_one_interval_first(store, clock):
+    beat = Beat(an_app(store, {"x": {"task": "work", "schedule": 60}}))
+    beat.step()
+    assert pushed(store) == []
+    clock.advance(59.9)
+    beat.step()
+    assert pushed(store) == []
+
+
+# -- what is sent -------------------------------------------------------------------------------------------------
+def test_what_a_tick_carries(store, clock):
+    entries = {
+        "x": {
+            "task": "work",
+            "schedule": 60,
+            "args": (1, BeatLazyFunc(lambda: "now")),
+            "kwargs": {"k": BeatLazyFunc(lambda n: n + 1, 1)},
+            "options": {"queue": "q", "priority": 3, "headers": {"mine": 1}, "expires": 30},
+        }
+    }
+    beat = Beat(an_app(store, entries))
+    beat.step()
+    clock.advance(60)
+    beat.step()
+    [view] = pushed(store)
+    assert (view.name, view.queue, view.priority, view.expires_us) == ("work", "q", 3, clock.now_us + 30_000_000)
+    [(args, kwargs, extras)] = payloads(store)
+    assert (args, kwargs) == ([1, "now"], {"k": 2})
+    assert extras["h"] == {"mine": 1, "celery_beat_task": True}
+
+
+def test_tasks_that_are_not_registered_are_sent_by_name(store, clock):
+    beat = Beat(an_app(store, {"x": {"task": "elsewhere.job", "schedule": 1}}, task_routes={"elsewhere.*": "far"}))
+    beat.step()
+    clock.advance(1)
+    beat.step()
+    [view] = pushed(store)
+    assert (view.name, view.queue) == ("elsewhere.job", "far")
+
+
+def test_a_tick_that_cannot_be_sent_does_not_hold_up_the_others(store, clock, caplog):
+    def broken():
+        raise RuntimeError("no")
+
+    entries = {
+        "a": {"task": "work", "schedule": 60, "args": (BeatLazyFunc(broken),)},
+        "b": {"task": "work", "schedule": 60},
+    }
+    beat = Beat(an_app(store, entries))
+    beat.step()
+    clock.advance(60)
+    beat.step()
+    beat.step()
+    assert [view.id for view in pushed(store)] == [tick_id("b", clock.now_us)]
+    assert sum("'a' cannot send" in record.getMessage() for record in caplog.records) == 1
+
+
+def test_after_an_absence_the_policy_decides(store, clock):
+    entries = {
+        policy: {"task": "work", "schedule": crontab(0, "*"), "catch_up": policy}
+        for policy in ("none", "latest", "all")
+    }
+    Beat(an_app(store, entries)).step()
+    clock.advance(5 * 3600 + 600)  # everybody was down; it is ten past
+    beat = Beat(an_app(store, entries))
+    beat.step()
+    fired = {view.name: view.fired for view in store.schedules()}
+    assert fired == {"none": 0, "latest": 1, "all": 5}
+    clock.advance(3000)
+    beat.step()
+    assert {view.name: view.fired for view in store.schedules()} == {"none": 1, "latest": 2, "all": 6}
+
+
+def test_the_deadline_leaves_out_old_crontabs_and_no_intervals(store, clock):
+    entries = {"cron": {"task": "work", "schedule": crontab(0)}, "every": {"task": "work", "schedule": 3600}}
+    app = an_app(store, entries, beat_cron_starting_deadline=300)
+    Beat(app).step()
+    clock.advance(3600 + 301)
+    Beat(app).step()
+    assert {view.name: view.fired for view in store.schedules()} == {"cron": 0, "every": 1}
+
+
+def test_a_schedule_of_its_own_kind_ticks_once_for_many_beats(store, clock):
+    class Primes(BaseSchedule):
+        """Due so many seconds after its last run."""
+
+        def remaining_estimate(self, last_run_at):
+            return last_run_at + dt.timedelta(seconds=17) - self.now()
+
+        def is_due(self, last_run_at):
+            left = self.remaining_estimate(last_run_at).total_seconds()
+            return (True, 17.0) if left <= 0 else (False, left)
+
+    beats = [Beat(an_app(store, {"x": {"task": "work", "schedule": Primes()}})) for _ in range(3)]
+    for beat in beats:
+        beat.step()
+    for _ in range(100):
+        clock.advance(1)
+        for beat in beats:
+            beat.step()
+    assert store.schedules()[0].fired == 5
+
+
+# -- the code's entries -------------------------------------------------------------------------------------------
+def test_add_periodic_task(store, clock):
+    app = an_app(store)
+    work = app.tasks["work"]
+    assert app.add_periodic_task(10, work.s(1), name="ten") == "ten"
+    assert app.add_periodic_task(crontab(0, 3), work.s("a"), (), {"k": 2}, queue="q") == repr(work.s("a", k=2))
+    Beat(app).step()
+    assert [info.schedule for info in app.schedules.list() if info.name == "ten"] == ["every 10 s"]
+    assert sorted(info.name for info in app.schedules.list()) == sorted(["ten", repr(work.s("a", k=2))])
+    assert set(app.conf.beat_schedule) == {"ten", repr(work.s("a", k=2))}
+    with pytest.raises(ImproperlyConfigured, match="at least"):
+        app.add_periodic_task(0, work.s())
+
+
+def test_entries_are_added_when_the_app_is_configured(store):
+    app = Smallage("shop", broker="memory://", set_as_current=False)
+    app.use_store(store)
+
+    @app.on_after_configure.connect
+    def setup(sender, **_):
+        sender.add_periodic_task(10, sender.signature("work", ("hello",)), name="ten", expires=5)
+
+    beat = Beat(app)
+    assert beat.step() == 10.0
+    assert beat.code["ten"].options == {"expires": 5}
+
+
+def test_faults_are_told_at_the_start(store):
+    with pytest.raises(ImproperlyConfigured, match=r"'x'.*'arg'"):
+        Beat(an_app(store, {"x": {"task": "work", "schedule": 1, "arg": 1}}))
+    with pytest.raises(ImproperlyConfigured, match=r"app\.schedules"):
+        Beat(an_app(store, beat_scheduler="django_celery_beat.schedulers:DatabaseScheduler"))
+    Beat(an_app(store, beat_scheduler="celery.beat:PersistentScheduler"))
+
+
+def test_entries_of_other_code_are_fired_by_those_who_have_it(store, clock):
+    Beat(an_app(store, {"x": {"task": "work", "schedule": 1}})).step()
+    clock.advance(10)
+    stranger = Beat(an_app(store))
+    assert stranger.step() is None
+    assert pushed(store) == []
+
+
+def test_a_restart_with_the_same_code_changes_nothing(store, clock):
+    entries = {"x": {"task": "work", "schedule": 60}}
+    Beat(an_app(store, entries)).step()
+    before = store.schedules()
+    clock.advance(30)
+    beat = Beat(an_app(store, entries))
+    beat.step()
+    assert store.schedules() == before
+    clock.advance(30)
+    beat.step()
+    assert store.schedules()[0].fired == 1
+
+
+# -- changes at run time ------------------------------------------------------------------------------------------
+def after_change(beat):
+    """What a notice of the store makes a beat do."""
+    beat.forget()
+    return beat.step()
+
+
+def test_pause_and_resume(store, clock):
+    app = an_app(store, {"x": {"task": "work", "schedule": crontab()}})
+    beat, schedules = Beat(app), app.schedules
+    beat.step()
+    schedules.pause("x")
+    assert info(schedules, "x").paused
+    clock.advance(3 * DAY)
+    beat.step()  # it has not heard of it yet
+    assert pushed(store) == []
+    assert after_change(beat) is None
+    schedules.resume("x")
+    assert after_change(beat) == 60.0
+    assert pushed(store) == []  # what would have been due meanwhile is left out
+    clock.advance(60)
+    beat.step()
+    assert len(pushed(store)) == 1
+    before = store.schedules()
+    schedules.resume("x")
+    assert store.schedules() == before
+    Beat(an_app(store, {"x": {"task": "work", "schedule": crontab()}})).step()
+    assert store.schedules() == before  # a restart does not take the pause for a change of the code
+
+
+def test_an_edit_holds_until_the_code_changes(store, clock):
+    entries = {"x": {"task": "work", "schedule": 60, "args": (1,)}}
+    app = an_app(store, entries)
+    beat, schedules = Beat(app), app.schedules
+    beat.step()
+    made = schedules.set("x", 5, args=(2,))
+    assert (made.schedule, made.source, made.task) == ("every 5 s", "operator", "work")
+    assert after_change(beat) == 5.0
+    again = Beat(an_app(store, entries))
+    assert again.step() == 5.0
+    clock.advance(5)
+    again.step()
+    assert [args for args, _, _ in payloads(store)] == [[2]]
+    changed = Beat(an_app(store, {"x": {"task": "work", "schedule": 30}}))
+    assert changed.step() == 30.0
+    assert info(schedules, "x").source == "app"
+
+
+def test_schedules_of_operators_are_fired_by_everybody(store, clock):
+    app = an_app(store)
+    beat, schedules = Beat(app), app.schedules
+    assert beat.step() is None
+    schedules.set("new", "0 3 * * *", task="work", kwargs={"a": 1}, zone="Europe/Berlin", catch_up="all")
+    assert after_change(beat) == beat.max_interval
+    assert info(schedules, "new").next.isoformat() == "2026-10-21T03:00:00+02:00"
+    schedules.set("new", "0 4 * * *")
+    assert info(schedules, "new").next.isoformat() == "2026-10-21T04:00:00+02:00"
+    assert info(schedules, "new").catch_up == "all"
+    clock.advance(DAY)
+    assert after_change(beat) is not None
+    assert len(pushed(store)) == 1
+    schedules.remove("new")
+    clock.advance(DAY)
+    beat.step()
+    assert after_change(beat) is None
+    assert len(pushed(store)) == 1
+
+
+def test_lazy_arguments_stay_those_of_the_code_when_the_time_is_edited(store, clock):
+    app = an_app(store, {"x": {"task": "work", "schedule": 60, "args": (BeatLazyFunc(lambda: 7),)}})
+    beat = Beat(app)
+    beat.step()
+    app.schedules.set("x", 5)
+    after_change(beat)
+    clock.advance(5)
+    beat.step()
+    assert [args for args, _, _ in payloads(store)] == [[7]]
+    stranger = Beat(an_app(store))
+    assert stranger.step() is None
+
+
+def test_run_now_is_no_tick(store, clock):
+    app = an_app(store, {"x": {"task": "work", "schedule": 60, "args": (3,)}})
+    Beat(app).step()
+    app.schedules.pause("x")
+    result = app.schedules.run_now("x")
+    assert [view.id for view in pushed(store)] == [result.id]
+    assert store.schedules()[0].fired == 0
+    from_elsewhere = an_app(store).schedules.run_now("x")
+    assert from_elsewhere.id != result.id
+    assert [args for args, _, _ in payloads(store)] == [[3], [3]]
+
+
+def test_what_cannot_be_changed(store, clock):
+    app = an_app(store, {"lazy": {"task": "work", "schedule": 1, "args": (BeatLazyFunc(int),)}})
+    schedules = app.schedules
+    Beat(app).step()
+    for act in (schedules.pause, schedules.resume, schedules.remove, schedules.run_now):
+        with pytest.raises(KeyError, match="no schedule 'none'"):
+            act("none")
+    assert schedules.get("none") is None
+    with pytest.raises(ImproperlyConfigured, match="needs a schedule and a task"):
+        schedules.set("none", 5)
+    with pytest.raises(ImproperlyConfigured, match="plain values"):
+        schedules.set("lazy", args=(object(),))
+    with pytest.raises(ImproperlyConfigured, match="time zone"):
+        schedules.set("lazy", zone="Moon/Base")
+    with pytest.raises(ImproperlyConfigured, match="code can compute"):
+        an_app(store).schedules.run_now("lazy")
+
+
+def test_the_list_says_what_comes_next(store, clock):
+    app = an_app(
+        store, {"x": {"task": "work", "schedule": schedule(60)}, "y": {"task": "work", "schedule": crontab(0)}}
+    )
+    beat = Beat(app)
+    beat.step()
+    clock.advance(61)
+    beat.step()
+    infos = {info.name: info for info in app.schedules.list()}
+    assert infos["x"].last == moment(clock.now_us - 1_000_000)
+    assert infos["x"].next == moment(clock.now_us + 59_000_000)
+    assert (infos["y"].last, infos["y"].next, infos["y"].fired) == (None, moment(us("2026-10-20T13:00")), 0)
+    assert beat.upcoming()[0][1:] == ("x", "work")
