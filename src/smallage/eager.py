@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from smallage.app import current_app, new_id
-from smallage.core import calls, codec
+from smallage.app import new_id
+from smallage.builtin_tasks import builtin_task
+from smallage.core import calls, codec, trees
 from smallage.core.canvas import Signature, signature
 from smallage.core.errors import TaskRevokedError
 from smallage.core.message import Cancelled, Claim, Crashed, Done, Failed, Outcome, Retry, Snooze
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
+logger = logging.getLogger("smallage.task")
+
 
 def apply(
     task: Task[Any, R], args: Sequence[Any], kwargs: Mapping[str, Any], call: Mapping[str, Any]
@@ -32,10 +36,85 @@ def apply(
     """Run a task with its arguments encoded and decoded once, as a worker would get them."""
     call = dict(call)
     throw = call.pop("throw", None)
-    for name in ("link", "link_error", "logfile", "loglevel", "retries"):
+    throw = task.app.conf.task_eager_propagates if throw is None else throw
+    for name in ("logfile", "loglevel", "retries"):
         call.pop(name, None)
+    links, errbacks = trees.as_list(call.pop("link", None)), trees.as_list(call.pop("link_error", None))
     calls.check(call)
-    return _run(task, args, kwargs, call, LocalContext(eager=True), {}, throw)
+    worker = LocalContext(eager=True)
+    result = _run(task, args, kwargs, call, worker, {}, throw=False)
+    if result.state == "SUCCESS":
+        result.linked = [_follow(task.app, link, (result.result,), throw) for link in links]
+    elif result.state == "FAILURE":
+        _call_errbacks(task, result, errbacks, args, kwargs)
+        if throw:
+            raise result.result
+    return result
+
+
+def _follow(app: Smallage, link: Any, args: tuple[Any, ...], throw: bool) -> Any:
+    chain = trees.chain_of(link)
+    trees.freeze(chain, lambda path: new_id())
+    return apply_chain(app, chain, throw, args)
+
+
+def _call_errbacks(
+    task: Task[Any, Any], result: EagerResult[Any], errbacks: list[Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> None:
+    """Error callbacks here and now, with the id of the failed task or with what it raised."""
+    from smallage.request import Request
+    from smallage.workflows.following import takes_the_error
+
+    for errback in errbacks:
+        chain = trees.chain_of(errback)
+        head = chain[0] if len(chain) == 1 else None
+        call = takes_the_error(task.app, head) if isinstance(head, trees.Step) else None
+        if call is None:
+            _follow(task.app, errback, (result.id,), False)
+            continue
+        assert isinstance(head, trees.Step)
+        request = Request.outside(task.app, task, args, kwargs)
+        request.update(id=result.id, is_eager=True, called_directly=False)
+        try:
+            call(request, result.result, result.traceback, *head.args, **head.kwargs)
+        except Exception:
+            logger.exception("An error callback of %s[%s] failed: %s", task.name, result.id, head.task)
+
+
+# -- workflows ----------------------------------------------------------------------------------------------------
+def apply_chain(app: Smallage, chain: trees.Chain, throw: bool | None = None, args: Sequence[Any] = ()) -> Any:
+    """A frozen tree here and now; returns the handle of its end. A step that fails before the last raises its error."""
+    result: Any = None
+    for place, one in enumerate(chain):
+        if isinstance(one, trees.Fan):
+            return _apply_fan(app, one, throw, args, result)
+        last, result = result, _apply_step(app, one, throw, args)
+        result.parent = last
+        if place + 1 < len(chain):
+            args = (result.get(),)
+    return result
+
+
+def _apply_step(app: Smallage, step: trees.Step, throw: bool | None, args: Sequence[Any]) -> EagerResult[Any]:
+    task = app.tasks.get(step.task) or builtin_task(app, step.task) or app.tasks[step.task]
+    call = {name: value for name, value in step.options.items() if name not in ("nesting", "chord")}
+    given = step.args if step.immutable else (*args, *step.args)
+    return apply(task, given, step.kwargs, {**call, "throw": throw})
+
+
+def _apply_fan(app: Smallage, fan: trees.Fan, throw: bool | None, args: Sequence[Any], parent: Any) -> Any:
+    results = [apply_chain(app, member, throw, args) for member in fan.members]
+    header = _group_of(results, fan.id)
+    header.parent = parent
+    if not fan.body:
+        return header
+    values = [one.get() for one in results]
+    result = apply_chain(app, fan.body, throw, (values,))
+    first = result
+    while first.parent is not None:
+        first = first.parent
+    first.parent = header
+    return result
 
 
 def _run(
@@ -176,19 +255,6 @@ def fan_out(task: Task[Any, R], rows: Sequence[Any], then: Any, call: dict[str, 
     if then is not None:
         made.then = _body(task.app, signature(then), Outcomes(made.app, made.id), {})
     return made
-
-
-def eager_group(members: Sequence[Signature]) -> GroupResult[Any]:
-    """A group of signatures here and now."""
-    return _group_of([one.apply_async() for one in members])
-
-
-def eager_chord(members: Sequence[Signature], body: Signature) -> EagerResult[Any]:
-    """A chord here and now; raises the header's first failure if `task_eager_propagates` is on."""
-    header = eager_group(members)
-    result = _body(body.app or current_app(), body, Outcomes(header.app, header.id), {"c": 1})
-    result.parent = header
-    return result
 
 
 def _body(app: Smallage, body: Signature, outcomes: Outcomes, flags: dict[str, Any]) -> EagerResult[Any]:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from smallage import announce, signals
 from smallage.core import calls, codec, options
-from smallage.core.canvas import Signature, chain, chord, group, signature
+from smallage.core.canvas import Signature, signature
 from smallage.core.errors import EncodeError, ImproperlyConfigured, StoreError
-from smallage.core.ids import check_name, check_task_id
 from smallage.core.message import Envelope, Message, is_uuid
 from smallage.groups import GroupResult
 from smallage.request import running
@@ -133,10 +132,13 @@ def fan_out(task: Task[Any, R], rows: Iterable[Any], then: Any, call: dict[str, 
     envelope, extras = task.call(prepared, (), {}, call)
     template = _template(app, envelope, extras, call)
     encoded = _encoded_rows(app, task.name, _checked_rows(task, rows), prepared.names)
-    body = None if then is None else body_message(app, _as_signature(then), "then")
+    body, handle = (None, None) if then is None else _body(app, then)
     _push_rows(app, template, encoded, body, call)
-    handle = None if body is None else AsyncResult[Any](body.id, app)
-    return GroupResult(template.id, app, task, handle)
+    made: GroupResult[R] = GroupResult(template.id, app, task, handle)
+    request = running.get()
+    if request is not None:
+        request.add_child(made, call)
+    return made
 
 
 def _as_signature(then: Any) -> Signature:
@@ -152,24 +154,21 @@ def _template(app: Smallage, envelope: Envelope, extras: dict[str, Any] | None, 
     return app.message(envelope, (), {}, extras, (), 2**53, call)
 
 
-def body_message(app: Smallage, body: Signature, kind: str) -> Message:
-    """The message of a group's body; `kind` "chord" gives it the list of results, "then" the outcomes."""
-    if body.subtask_type is not None:
-        raise ImproperlyConfigured("The body of a group must be the signature of a task.")
-    call = dict(body.options)
-    calls.check(call)
-    task = app.tasks.get(body.task)
-    if task is not None:
-        prepared = task.current()
-        envelope, extras = task.call(prepared, body.args, body.kwargs, call)
-    else:
-        envelope, extras = app.call(app.base_envelope(check_name(body.task)), call, (None, None))
-    flags: dict[str, Any] = {"c": 1} if kind == "chord" else {}
-    if body.immutable:
-        flags["i"] = 1
-    merged = {**(extras or {}), **flags}
-    warn_over = app.conf.task_payload_warning or 2**53
-    return app.message(envelope, body.args, body.kwargs, merged, (), warn_over, call)
+def _body(app: Smallage, then: Any) -> tuple[Message, Any]:
+    """The message that begins what follows a fan-out, and the handle of its end. It gets the members' outcomes."""
+    from smallage.core import trees
+    from smallage.core.plan import first
+    from smallage.workflows.handles import handle_of
+    from smallage.workflows.ids import check_ids, fresh_ids
+    from smallage.workflows.making import Maker
+    from smallage.workflows.sending import origin_of
+
+    chain = trees.chain_of(_as_signature(then))
+    if not chain or not isinstance(chain[0], trees.Step):
+        raise ImproperlyConfigured("What follows a fan-out must begin with one task, which gets the outcomes.")
+    check_ids(chain)
+    trees.freeze(chain, fresh_ids(chain))
+    return first(chain, (), origin_of(chain, {}), Maker(app), {}), handle_of(app, chain)
 
 
 def _push_rows(
@@ -189,7 +188,7 @@ def _push_rows(
                     rows=tuple(waiting),
                     keep_us=keep_us,
                 )
-                _push_group(app, batch, call)
+                push_group(app, batch, call)
                 offset += len(waiting)
             waiting = step
         batch = GroupBatch(
@@ -201,7 +200,7 @@ def _push_rows(
             body=body,
             keep_us=keep_us,
         )
-        _push_group(app, batch, call)
+        push_group(app, batch, call)
     except BaseException:
         if offset:
             _give_up(app, template, offset)
@@ -217,93 +216,31 @@ def _give_up(app: Smallage, template: Message, offset: int) -> None:
         pass  # the first error says it
 
 
-def _push_group(app: Smallage, batch: GroupBatch, call: Mapping[str, Any]) -> None:
+def push_group(app: Smallage, batch: GroupBatch, call: Mapping[str, Any]) -> None:
+    """Push a step of a group, patiently. Raises as `publish` does."""
     from smallage.app import refuse
 
     verdict = app.patiently(lambda: app.store.group_push(batch), call.get("retry"), call.get("retry_policy"))
     if verdict not in ("ok", "dup"):
         refuse(verdict, batch.id)
     if signals.after_task_publish.receivers:
-        announce.after(batch.members)
+        announce.after([*(one for one in batch.members if not one.waits), *batch.also])
         if batch.template is not None and batch.seal:  # the last step of a group of like members
             announce.after([batch.template])
 
 
-def _push_members(
-    app: Smallage, name: str, messages: Iterable[Message], body: Message | None, call: Mapping[str, Any]
-) -> None:
-    """Push the steps of a group of unlike members."""
-    keep_us = options.keep_us(app.conf.result_expires, False)
-    offset = 0
-    waiting: list[Message] = []
-    for step in _steps(messages, lambda message: len(message.payload)):
-        if waiting:
-            batch = GroupBatch(id=name, offset=offset, members=tuple(waiting), keep_us=keep_us)
-            _push_group(app, batch, call)
-            offset += len(waiting)
-        waiting = step
-    last = GroupBatch(id=name, offset=offset, members=tuple(waiting), seal=True, body=body, keep_us=keep_us)
-    _push_group(app, last, call)
+# -- groups of signatures -----------------------------------------------------------------------------------------
+def send_alike(app: Smallage, members: Sequence[Signature], name: str | None) -> GroupResult[Any]:
+    """Push signatures that differ in nothing but their arguments: the template once, a row for each."""
+    from smallage.workflows.making import Maker
 
-
-# -- signatures ---------------------------------------------------------------------------------------------------
-def send(sig: Signature, args: Any, kwargs: Any, given: dict[str, Any]) -> Any:
-    """Send a signature of any kind; see `Signature.apply_async`."""
-    from smallage.app import current_app
-
-    app: Smallage = sig.app or current_app()
-    if isinstance(sig, group):
-        return _send_group(app, sig, args, kwargs, given)
-    if isinstance(sig, chord):
-        return _send_chord(app, sig, args, kwargs, given)
-    if isinstance(sig, chain):
-        raise ImproperlyConfigured(
-            "A chain cannot be sent by this version; push what follows from the task itself, or use fan_out(then=...) "
-            "or chord(header, body)."
-        )
-    merged_args, merged_kwargs, call = sig.merged(args, kwargs, given)
-    task = app.tasks.get(sig.task)
-    if task is not None:
-        return task.apply_async(merged_args, merged_kwargs, **call)
-    return app.send_task(sig.task, merged_args, merged_kwargs, **call)
-
-
-def _send_group(
-    app: Smallage, sig: group, args: Any, kwargs: Any, given: dict[str, Any], body: Message | None = None
-) -> GroupResult[Any]:
-    call = {**sig.options, **{name: value for name, value in given.items() if value is not None}}
-    for name in ("link", "link_error"):
-        if call.get(name) is not None:
-            raise TypeError(f"A group takes no {name}; give it to the members, or use then= or a chord.")
-    name = call.pop("task_id", None)
-    members = sig.flat(args, kwargs, **call)
-    if app.conf.task_always_eager:
-        from smallage.eager import eager_group
-
-        return eager_group(members)
-    handle = None if body is None else AsyncResult[Any](body.id, app)
-    if members and _alike(members):
-        template = _send_alike(app, members, name, body)
-        return GroupResult(template, app, app.tasks.get(members[0].task), handle)
-    return GroupResult(_send_unlike(app, members, name, body), app, None, handle)
-
-
-def _alike(members: Sequence[Signature]) -> bool:
-    """True if all call one task with the same options, so that only the arguments need to be sent for each."""
-    first = members[0]
-    return all(
-        one.task == first.task and one.options == first.options and one.subtask_type is None for one in members
-    ) and not first.options.get("task_id")
-
-
-def _send_alike(app: Smallage, members: Sequence[Signature], name: str | None, body: Message | None) -> str:
     first = members[0]
     call = {**first.options, "task_id": name}
-    envelope, extras, names = _call_of(app, first, call)
+    envelope, extras, names = Maker(app).call_of(first.task, first.args, first.kwargs, dict(call))
     template = _template(app, envelope, extras, call)
     rows = ((one.args, one.kwargs) for one in members)
-    _push_rows(app, template, _encoded_rows(app, first.task, _fitting(app, first.task, rows), names), body, call)
-    return template.id
+    _push_rows(app, template, _encoded_rows(app, first.task, _fitting(app, first.task, rows), names), None, call)
+    return GroupResult(template.id, app, app.tasks.get(first.task))
 
 
 def _fitting(app: Smallage, name: str, rows: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
@@ -312,62 +249,3 @@ def _fitting(app: Smallage, name: str, rows: Iterable[tuple[Any, Any]]) -> Itera
         if task is not None and task.typing:
             task.current().binding.check(name, args, kwargs)
         yield args, kwargs
-
-
-def _call_of(
-    app: Smallage, sig: Signature, call: Mapping[str, Any]
-) -> tuple[Envelope, dict[str, Any] | None, Sequence[str]]:
-    """Envelope, extras and parameter names of a signature's call."""
-    if sig.subtask_type is not None:
-        raise ImproperlyConfigured(f"A {sig.subtask_type} cannot be a member of a group in this version.")
-    calls.check(call)
-    task = app.tasks.get(sig.task)
-    if task is not None:
-        prepared = task.current()
-        envelope, extras = task.call(prepared, sig.args, sig.kwargs, dict(call))
-        return envelope, extras, prepared.names
-    envelope, extras = app.call(app.base_envelope(check_name(sig.task)), call, (None, None))
-    return envelope, extras, ()
-
-
-def _send_unlike(app: Smallage, members: Sequence[Signature], name: str | None, body: Message | None) -> str:
-    request = running.get()
-    name = check_task_id(name) if name else _group_id(request, members)
-    if not is_uuid(name):
-        raise ImproperlyConfigured("The id of a group must be a UUID in its usual spelling, in lower case.")
-    made: list[Message] = []
-    for place, one in enumerate(members):
-        envelope, extras, names = _call_of(app, one, one.options)
-        for args, kwargs in _fitting(app, one.task, [(one.args, one.kwargs)]):
-            message = app.message(envelope, args, kwargs, extras, names, 2**18, one.options)
-            made.append(Message(message.id, message.payload, message.envelope, name, place))
-    _push_members(app, name, made, body, members[0].options if members else {})
-    return name
-
-
-def _group_id(request: Any, members: Sequence[Signature]) -> str:
-    from smallage.app import new_id
-
-    if request is None or request.claim is None:
-        return new_id()
-    shape = codec.encode_value([one.task for one in members])
-    text: str = request.next_child(shape[:64])
-    return text
-
-
-def _send_chord(app: Smallage, sig: chord, args: Any, kwargs: Any, given: dict[str, Any]) -> AsyncResult[Any]:
-    kwargs = dict(kwargs or {})
-    body = kwargs.pop("body", sig.body)
-    if body is None:
-        raise TypeError("This chord has no body; give it one: chord(header)(body).")
-    call = {name: value for name, value in {**sig.options, **given}.items() if value is not None}
-    body = signature(body).clone(**{name: value for name, value in call.items() if name not in ("countdown", "eta")})
-    call.pop("task_id", None)
-    if app.conf.task_always_eager:
-        from smallage.eager import eager_chord
-
-        return eager_chord(sig.members(args, kwargs, **call), body)
-    message = body_message(app, body, "chord")
-    header = _send_group(app, sig.header, *sig.header_arguments(args, kwargs), call, message)
-    task = app.tasks.get(body.task)
-    return AsyncResult(message.id, app, task, parent=header)

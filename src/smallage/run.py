@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from smallage import signals
+from smallage.builtin_tasks import builtin_task, unknown_task
 from smallage.core import calls, codec, options, retry
 from smallage.core.errors import (
     ChordError,
@@ -24,6 +25,7 @@ from smallage.core.errors import (
     MaxRetriesExceededError,
     PayloadTooLarge,
     Reject,
+    Replace,
     StoreError,
     TimeLimitExceeded,
     WorkerLostError,
@@ -37,9 +39,12 @@ from smallage.core.message import (
     Failed,
     Outcome,
     Parked,
+    Replaced,
     Retry,
     Snooze,
 )
+from smallage.core.trees import UPSTREAM
+from smallage.core.wrapped import wrap
 from smallage.request import Request, running
 
 if TYPE_CHECKING:
@@ -136,7 +141,7 @@ async def aexecute(app: Smallage, claim: Claim, worker: WorkerContext) -> Outcom
 
 def ended(app: Smallage, claim: Claim, error: BaseException, worker: WorkerContext) -> Outcome:
     """The outcome of a claim whose body was left behind, or in which `error` was raised too late to be seen by it."""
-    task = app.tasks.get(claim.name)
+    task = app.tasks.get(claim.name) or builtin_task(app, claim.name)
     if task is None:
         return Parked()
     try:
@@ -149,7 +154,9 @@ def ended(app: Smallage, claim: Claim, error: BaseException, worker: WorkerConte
 def is_async(app: Smallage, claim: Claim) -> bool | None:
     """True if the claimed task's body is `async def`; None if its name is unknown here."""
     task = app.tasks.get(claim.name)
-    return None if task is None else task.is_async
+    if task is None:
+        return None if claim.after is None and builtin_task(app, claim.name) is None else False
+    return task.is_async and claim.after is None
 
 
 def limits(app: Smallage, claim: Claim) -> tuple[float | None, float | None]:
@@ -193,6 +200,8 @@ def _arguments(claim: Claim) -> tuple[Any, Any, Any]:
     args, kwargs = codec.decode_row(row)
     if template[0]:
         args = [*args, *template[0]]
+    if "f" in template[2]:
+        args = [*template[2]["f"], *args]
     if template[1]:
         kwargs = {**template[1], **kwargs}
     return args, kwargs, template[2]
@@ -205,14 +214,17 @@ def _is_fixed(part: Collection[Any]) -> bool:
 
 def _open(app: Smallage, claim: Claim, worker: WorkerContext) -> Request | Outcome:
     """The request of a run, or the outcome that makes a run needless."""
-    task = app.tasks.get(claim.name)
-    if task is None:
+    task = app.tasks.get(claim.name) or builtin_task(app, claim.name)
+    if task is None and claim.after is None:
         return Parked()
     try:
         args, kwargs, extras = codec.decode_payload(claim.payload) if claim.row is None else _arguments(claim)
     except Exception as error:
         logger.error("Task %s[%s] cannot be read: %s", claim.name, claim.id, error, extra=_fields(claim))
         return Failed(codec.encode_error(error), reason="undecodable")
+    if claim.after is not None:
+        return _followed_up(app, task, claim, args, kwargs, extras, worker)
+    assert task is not None
     request = Request(app, task, claim, args, kwargs, extras, worker.hostname)
     try:
         prepared = task._prepared
@@ -235,6 +247,26 @@ def _open(app: Smallage, claim: Claim, worker: WorkerContext) -> Request | Outco
     return request
 
 
+def _followed_up(
+    app: Smallage, task: Any, claim: Claim, args: Any, kwargs: Any, extras: dict[str, Any], worker: WorkerContext
+) -> Outcome:
+    """What follows a task that the store itself has ended. No body runs."""
+    from smallage.workflows.following import follow_up
+
+    request = Request(app, task or unknown_task(app, claim.name), claim, args, kwargs, extras, worker.hostname)
+    token = running.set(request)
+    try:
+        return follow_up(request)
+    except StoreError as error:
+        logger.warning("What follows %s[%s] waits for the store: %s", claim.name, claim.after, error)
+        return Snooze(STORE_AWAY_US)
+    except Exception as error:
+        logger.exception("What follows %s[%s] cannot be sent", claim.name, claim.after)
+        return Failed(codec.encode_error(error, _traceback(error)))
+    finally:
+        running.reset(token)
+
+
 def _only_once(request: Request, claim: Claim, worker: WorkerContext) -> Request | Outcome:
     """At most once: what was started and lost is not started again, whatever budget its sender gave it."""
     if claim.crashes or claim.lost:
@@ -247,7 +279,7 @@ def _only_once(request: Request, claim: Claim, worker: WorkerContext) -> Request
 
 def _give_outcomes(request: Request, worker: WorkerContext) -> None:
     """First argument of a group's body: the outcomes, or a chord's list of results."""
-    from smallage.groups import Outcomes, chord_values
+    from smallage.groups import Outcomes, chord_values, lazy_values
 
     claim, extras = request.claim, request.extras
     assert claim is not None
@@ -255,7 +287,7 @@ def _give_outcomes(request: Request, worker: WorkerContext) -> None:
     outcomes = worker.outcomes if type(worker) is LocalContext else None
     outcomes = outcomes or Outcomes(request.app, claim.body_of)
     if extras.get("c"):
-        first: Any = chord_values(outcomes)
+        first: Any = lazy_values(outcomes) if request.prepared.pages else chord_values(outcomes)
     else:
         first = outcomes
     if not extras.get("i"):
@@ -287,9 +319,33 @@ def _returned(request: Request, value: Any, worker: WorkerContext) -> Outcome:
                 request.app.check_size(claim.name, len(result), "results")
         except (EncodeError, PayloadTooLarge) as error:
             return _failed(request, _said_of_result(error, claim), None, worker)
+    done = Done(result)
+    if request.extras or request.children or request.prepared.extended:
+        try:
+            done = _with_followers(request, value, done)
+        except Exception as error:
+            return _failed(request, error, error, worker)
     if request.prepared.hooked or signals.hearing:
         _after_success(request, value)
-    return Done(result)
+    return done
+
+
+def _with_followers(request: Request, value: Any, done: Done) -> Done:
+    """The good end with what follows it, and with what else is kept of the run."""
+    extras, then, ends = request.extras, done.then, done.ends
+    if "n" in extras or "k" in extras:
+        from smallage.workflows.following import follows_success, with_ends
+
+        then = follows_success(request, value)
+        if request.task == UPSTREAM:
+            return with_ends(request, done, *request.args)  # type: ignore[no-any-return]
+    result, claim = done.result, request.claim
+    assert claim is not None
+    if claim.keep_us:
+        kept = request.kept()
+        if kept:
+            result = wrap(result, kept)
+    return Done(result, then, ends)
 
 
 def _said_of_result(error: Exception, claim: Claim) -> Exception:
@@ -303,9 +359,16 @@ def _raised(request: Request, error: BaseException, worker: WorkerContext) -> Ou
     """The body raised: what that means for the task."""
     if isinstance(error, RetryError):
         return _retried(request, error, worker)
+    if isinstance(error, Replace):
+        return _replaced(request, error, worker)
     if isinstance(error, Ignore):
         state, meta = request.note or ("IGNORED", None)
-        return Done(codec.encode_mark(state, meta))
+        mark = codec.encode_mark(state, meta)
+        if "n" in request.extras:
+            from smallage.workflows.following import with_ends
+
+            return with_ends(request, Done(mark), "done", codec.encode_mark("IGNORED", None))  # type: ignore[no-any-return]
+        return Done(mark)
     if isinstance(error, Reject):
         return _rejected(request, error, worker)
     if isinstance(error, Exception):
@@ -332,6 +395,16 @@ def _stopped(request: Request, error: BaseException, worker: WorkerContext) -> O
         lost = WorkerLostError(f"{task.name} raised {name} in its body")
         return Crashed(codec.encode_error(lost, _traceback(error)))
     return _failed(request, error, error, worker)
+
+
+def _replaced(request: Request, error: Replace, worker: WorkerContext) -> Outcome:
+    """The task gave its place to others."""
+    from smallage.workflows.replacing import replaced
+
+    try:
+        return Replaced((replaced(request, error.chain),))
+    except Exception as problem:
+        return _failed(request, problem, problem, worker)
 
 
 # -- retries ------------------------------------------------------------------------------------------------------
@@ -428,8 +501,27 @@ def _rejected(request: Request, error: Reject, worker: WorkerContext) -> Outcome
     if type(worker) is LocalContext:
         worker.error = error
     text = _traceback(error)
+    failed = _with_errbacks(request, error, text)
     _signal_failure(request, error, text)
-    return Failed(codec.encode_error(error, text))
+    return failed
+
+
+def _with_errbacks(request: Request, error: BaseException, text: str | None) -> Failed:
+    """The bad end with the error callbacks, and with the ends of the steps that do not come any more."""
+    failed = Failed(codec.encode_error(error, text))
+    extras = request.extras
+    if "e" in extras:
+        from smallage.workflows.following import call_errbacks
+
+        try:
+            failed = Failed(failed.error, then=call_errbacks(request, error, text))
+        except Exception:
+            logger.exception("The error callbacks of %s[%s] cannot be sent", request.task, request.id)
+    if "n" in extras:
+        from smallage.workflows.following import with_ends
+
+        failed = with_ends(request, failed, "dead", failed.error)
+    return failed
 
 
 # -- failures and what hears of them ------------------------------------------------------------------------------
@@ -463,11 +555,12 @@ def _failed(request: Request, error: BaseException, raised: BaseException | None
             exc_info=shown,
             extra=_fields(claim),
         )
+    failed = _with_errbacks(request, error, text)
     if not isinstance(error, ChordError):
         _guarded(request, "on_failure", error, claim.id, request.args, request.kwargs, ExceptionInfo(error, text))
     _signal_failure(request, error, text)
     _after_return(request, "FAILURE", error, ExceptionInfo(error, text))
-    return Failed(codec.encode_error(error, text))
+    return failed
 
 
 def _own_frames(error: BaseException) -> TracebackType | None:

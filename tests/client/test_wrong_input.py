@@ -33,7 +33,7 @@ def add(bench):
         (lambda add: add.delay_many(None), TypeError, "rows .* not NoneType"),
         (lambda add: add.fan_out([(1,)], then=print), TypeError, r"then= takes a signature"),
         (lambda add: add.fan_out([(1,)], cuntdown=3), TypeError, r"'cuntdown'; did you mean 'countdown'\?$"),
-        (lambda add: add.apply_async((1,), zzz=3), TypeError, r"no option 'zzz'\.$"),
+        (lambda add: add.apply_async((1,), link=print), ImproperlyConfigured, r"signature such as task\.s"),
         (lambda add: add.apply_async((1,), ignore_result="no"), TypeError, "ignore_result must be True or False"),
         (lambda add: add.apply_async((1,), retry_policy=5), TypeError, "retry_policy must be a dict"),
         (lambda add: add.apply_async((1,), retry_policy={"max_retries": "x"}), ValueError, "max_retries in retry_pol"),

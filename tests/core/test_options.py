@@ -114,8 +114,9 @@ def test_headers_are_bounded():
 def test_unknown_options_name_the_nearest():
     with pytest.raises(TypeError, match="did you mean 'countdown'"):
         calls.check({"countdwn": 3})
-    with pytest.raises(ImproperlyConfigured, match="fan_out"):
-        calls.check({"link": object()})
+    with pytest.raises(ImproperlyConfigured, match="chord of the task"):
+        calls.check({"chord": object()})
+    calls.check({"resembles_nothing": 1})  # stands in request.properties
     calls.check({"link": None, "serializer": "json", "countdown": 3})
 
 

@@ -53,8 +53,10 @@ class Sending(Patient):
         names: Sequence[str],
         warn_over: int,
         call: Mapping[str, Any] | None = None,
+        fixed: str | None = None,
     ) -> Message:
-        """The message of a call. Inside a task it knows its parent, and its id is the same if the run is repeated."""
+        """The message of a call. Inside a task it knows its parent, and its id is the same if the run is repeated.
+        `fixed` is an id that a workflow gave it."""
         request = running.get()
         if request is not None and request.claim is not None:
             extras = self._family(extras, call)
@@ -63,7 +65,9 @@ class Sending(Patient):
             self.check_size(envelope.name, len(payload))
         chosen = None if call is None else call.get("task_id")
         inside = request is not None and request.claim is not None
-        if chosen is not None:
+        if fixed is not None:
+            message = Message(fixed, payload, envelope)
+        elif chosen is not None:
             message = Message(check_task_id(chosen), payload, envelope)
         elif request is None or not inside:
             message = Message(new_id(), payload, envelope)
@@ -77,6 +81,8 @@ class Sending(Patient):
         request = running.get()
         assert request is not None
         given = call or {}
+        if "parent_id" in given and given["parent_id"] is None:
+            return extras or {}  # a workflow knows its origin
         parent, root = given.get("parent_id") or request.id, given.get("root_id") or request.root_id
         return {**(extras or {}), "p": parent, **({} if root == parent else {"o": root})}
 

@@ -10,26 +10,31 @@ from smallage.core import options as bounds
 from smallage.core.declared import serializer
 from smallage.core.errors import ImproperlyConfigured
 from smallage.core.ids import check_queue
-from smallage.core.message import Envelope
+from smallage.core.message import FOLLOW_ANY, FOLLOW_DEAD, Envelope
 
 _KNOWN = bounds.CALL_OPTIONS | bounds.QUIET_OPTIONS
-_LATER = frozenset({"link", "link_error", "chain", "chord", "stamped_headers", "group_id"})
+_REFUSED = {
+    "chord": "make a chord of the task: chord([task.s(...)], body)",
+    "stamped_headers": "give the call headers instead: headers={...}",
+}
 
 
 def check(options: Mapping[str, Any]) -> None:
-    """Raise TypeError for an option that nobody knows, ImproperlyConfigured for one that is not offered."""
+    """Raise TypeError for a misspelt option, ImproperlyConfigured for one that is not offered.
+
+    What resembles no option of ours is kept with the call and stands in `request.properties`, as in Celery.
+    """
     if "serializer" in options:
         serializer("serializer", options["serializer"])
     if options.get("retry_policy") is not None:
         _check_policy(options["retry_policy"])
     if not _KNOWN.issuperset(options):
         for name in options:
-            if name in _LATER and options[name] is not None:
-                raise ImproperlyConfigured(
-                    f"The option {name} is not offered by this version; push what follows from the task itself, or use "
-                    "fan_out(then=...) or chord(header, body)."
-                )
-        bounds.check_names((name for name in options if name not in _LATER), _KNOWN, "apply_async")
+            if name in _REFUSED:
+                if options[name] is not None:
+                    raise ImproperlyConfigured(f"apply_async has no option {name} here; {_REFUSED[name]}.")
+            elif name not in _KNOWN and bounds.nearest(name, _KNOWN):
+                bounds.check_names((name,), _KNOWN, "apply_async")
 
 
 def _check_policy(policy: Any) -> None:
@@ -68,6 +73,7 @@ def call_envelope(
         keep_us=base.keep_us if ignore is None else bounds.keep_us(result_expires, bool(ignore)),
         max_crashes=base.max_crashes,
         max_lost=base.max_lost,
+        follow=FOLLOW_ANY if options.get("chain") else FOLLOW_DEAD if options.get("link_error") else base.follow,
     )
 
 
@@ -110,4 +116,23 @@ def call_extras(
         extras["a"] = eta_us
     if options.get("shadow"):
         extras["s"] = str(options["shadow"])[:200]
+    if options.get("group_id"):
+        extras["g"] = [str(options["group_id"]), options.get("group_index")]
+    if options.get("link") or options.get("link_error") or options.get("chain"):
+        _add_links(extras, options)
+    if not _KNOWN.issuperset(options):
+        extras["y"] = {name: value for name, value in options.items() if name not in _KNOWN and value is not None}
     return extras
+
+
+def _add_links(extras: dict[str, Any], options: Mapping[str, Any]) -> None:
+    from smallage.core import trees
+
+    for name, key in (("link", "k"), ("link_error", "e")):
+        if options.get(name):
+            extras[key] = trees.pack_links(options[name])
+    if options.get("chain"):
+        rest: trees.Chain = []
+        for one in reversed(options["chain"]):  # the last step stands first, as in Celery
+            trees.join(rest, trees.chain_of(one))
+        extras["n"] = trees.pack(rest)

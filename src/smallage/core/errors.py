@@ -6,6 +6,7 @@ SmallageError
 │   ├── SecurityError
 │   ├── TaskPredicate               raised in a task body to say how it ends
 │   │   ├── Ignore
+│   │   └── Replace             raised by `Task.replace`
 │   │   ├── Reject
 │   │   └── Retry
 │   └── TaskError
@@ -105,6 +106,13 @@ class TaskPredicate(CeleryError):
 
 class Ignore(TaskPredicate):
     """The task ends without a result of its own; a state set by `update_state` stays."""
+
+
+class Replace(Ignore):
+    """Raised by `Task.replace`: another signature takes the task's place."""
+
+    chain: Any = None
+    """What takes its place, frozen."""
 
 
 class Reject(TaskPredicate):

@@ -10,6 +10,7 @@ from msgspec.msgpack import Ext
 from smallage.core.codec.plain import PLAIN
 from smallage.core.codec.values import MARK, decode_outside, decode_value, encode, encode_value
 from smallage.core.errors import DecodeError
+from smallage.core.wrapped import HEAD, unwrap
 
 
 def encode_result(value: Any, what: str = "the result") -> bytes | None:
@@ -38,6 +39,8 @@ def encode_mark(state: str, meta: Any) -> bytes:
 
 def decode_result(data: bytes | None) -> Any:
     """A task's return value, or `Marked`. Raises DecodeError."""
+    if data is not None and data[:1] == HEAD:
+        data = unwrap(data)[0]
     if data is None:
         return None
     if data[:1] in _EXT_HEADS:

@@ -1,0 +1,22 @@
+"""The built-in task that opens a fan behind a task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from smallage.core import trees
+from smallage.core.plan import Origin
+from smallage.core.trees import Fan
+from smallage.request import Request
+from smallage.workflows.making import Maker
+from smallage.workflows.sending import push_fan
+
+
+def expand(request: Request, args: Sequence[Any]) -> None:
+    """Open the fan that a run's message carries."""
+    chain = trees.unpack(request.extras["n"])
+    fan = chain[0]
+    assert isinstance(fan, Fan)
+    origin = Origin(request.extras.get("o") or request.extras.get("p"), request.extras.get("p"))
+    push_fan(request.app, fan, args, origin, Maker(request.app), {})

@@ -1,0 +1,37 @@
+"""Handles of what was sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from smallage.core.trees import Chain, Fan, Step
+from smallage.groups import GroupResult
+from smallage.result import AsyncResult
+
+if TYPE_CHECKING:
+    from smallage.app import Smallage
+
+
+def handle_of(app: Smallage, chain: Chain, parent: Any = None) -> Any:
+    """The handle of a frozen chain's end; `parent` of the first."""
+    for one in chain:
+        if isinstance(one, Step):
+            parent = AsyncResult(one.id, app, app.tasks.get(one.task), parent=parent)
+        else:
+            parent = group_handle(app, one, parent)
+            if one.body:
+                parent = handle_of(app, one.body, parent)
+    return parent
+
+
+def group_handle(app: Smallage, fan: Fan, parent: Any = None) -> GroupResult[Any]:
+    """The handle of a frozen fan's members."""
+    assert fan.id is not None
+    if fan.like():
+        head = fan.members[0][0]
+        assert isinstance(head, Step)
+        made: GroupResult[Any] = GroupResult(fan.id, app, app.tasks.get(head.task), parent=parent)
+        return made
+    made = GroupResult(fan.id, app, parent=parent)
+    made.known = [handle_of(app, member) for member in fan.members]
+    return made

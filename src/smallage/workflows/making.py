@@ -1,0 +1,134 @@
+"""Messages of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import structs
+
+from smallage.core import calls, options
+from smallage.core.ids import check_name
+from smallage.core.message import FOLLOW_ANY, FOLLOW_DEAD, Envelope, Message
+from smallage.core.plan import Origin
+from smallage.core.trees import EXPAND, MAP, STARMAP, UPSTREAM, Step
+from smallage.request import running
+
+if TYPE_CHECKING:
+    from smallage.app import Smallage
+
+_PLACE: Final = frozenset(
+    {"nesting", "link", "link_error", "group_id", "group_index", "chord", "task_id", "root_id", "parent_id"}
+)
+"""Options of a frozen step that are no options of its call."""
+
+
+class Maker:
+    """Makes messages of steps, by what the app knows of their tasks."""
+
+    def __init__(self, app: Smallage) -> None:
+        self.app = app
+
+    def __call__(
+        self, step: Step, args: Sequence[Any], extras: dict[str, Any], origin: Origin, whole: bool = True
+    ) -> Message:
+        """The message of a frozen step; `whole`: these are all its arguments."""
+        call: dict[str, Any] = {name: value for name, value in step.options.items() if name not in _PLACE}
+        task_id = step.id
+        root, parent = origin.root or task_id, origin.parent
+        if parent is not None:
+            extras["p"] = parent
+        if root not in (task_id, parent):
+            extras["o"] = root
+        if "nesting" in step.options:
+            extras["r"] = step.options["nesting"]
+        call["parent_id"], call["root_id"] = parent, root
+        if step.task in (EXPAND, UPSTREAM):
+            envelope = self._internal(step.task, call.pop("beside", None))
+            more: dict[str, Any] | None = None
+            names: Sequence[str] = ()
+        else:
+            if whole:
+                self.check(step, args)
+            envelope, more, names = self.call_of(step.task, args, step.kwargs, call)
+        follow = FOLLOW_ANY if "n" in extras else FOLLOW_DEAD if "e" in extras else 0
+        made = self.app.message(
+            with_follow(envelope, follow) if follow else envelope,
+            args,
+            step.kwargs,
+            {**(more or {}), **extras},
+            names,
+            self.app.conf.task_payload_warning or 2**53,
+            call,
+            task_id,
+        )
+        group = step.options.get("group_id")
+        if group is None or "group_index" not in step.options:
+            return made
+        return Message(made.id, made.payload, made.envelope, group, step.options["group_index"])
+
+    def check(self, step: Step, args: Sequence[Any]) -> None:
+        """Raise TypeError if these arguments do not fit the step's task."""
+        task = self.app.tasks.get(step.task)
+        if task is not None and task.typing:
+            task.current().binding.check(step.task, args, step.kwargs)
+
+    def call_of(
+        self, name: str, args: Any, kwargs: Any, call: dict[str, Any]
+    ) -> tuple[Envelope, dict[str, Any] | None, Sequence[str]]:
+        """Envelope, extras and parameter names of a call, by the task if it is known here."""
+        calls.check(call)
+        if name in (MAP, STARMAP):
+            inner, _, _ = self.call_of(kwargs["task"]["task"], (), {}, call)
+            return structs.replace(inner, name=name), calls.call_extras(call, (None, None), inner.due_us), ()
+        task = self.app.tasks.get(name)
+        if task is None:
+            envelope, extras = self.app.call(self.app.base_envelope(check_name(name)), call, (None, None))
+            return envelope, extras, ()
+        prepared = task.current()
+        envelope, extras = task.call(prepared, args, kwargs, call)
+        return envelope, extras, prepared.names
+
+    def _internal(self, name: str, beside: Step | None) -> Envelope:
+        """The envelope of a built-in task: it goes where its worker or a task beside it goes."""
+        request = running.get()
+        if beside is not None:
+            queue, priority = self._where(beside)
+        elif request is not None and request.claim is not None:
+            queue, priority = request.claim.queue, request.claim.priority
+        else:
+            base = self.app.base_envelope(name)
+            queue, priority = base.queue, base.priority
+        return Envelope(name=name, queue=queue, priority=priority, keep_us=0, max_crashes=20, max_lost=20)
+
+    def _where(self, step: Step) -> tuple[str, int]:
+        """Queue and priority that a step's message would have."""
+        call = {name: step.options[name] for name in ("queue", "priority") if step.options.get(name) is not None}
+        task = self.app.tasks.get(step.task)
+        if task is None:
+            envelope, _ = self.app.call(self.app.base_envelope(step.task), call, (None, None))
+        else:
+            envelope, _ = task.call(task.current(), step.args, step.kwargs, call)
+        return envelope.queue, envelope.priority
+
+    def seat(self, step: Step) -> Message:
+        """What keeps the place of a step in its group."""
+        queue, priority = self._where(step)
+        envelope = seat_envelope(step.task, queue, priority, self.app.conf.result_expires)
+        return Message(step.id, b"", envelope, step.options["group_id"], step.options["group_index"], waits=True)
+
+
+@lru_cache(maxsize=256)
+def with_follow(envelope: Envelope, follow: int) -> Envelope:
+    """The envelope of a task that something follows."""
+    return structs.replace(envelope, follow=follow)
+
+
+def seat_envelope(name: str, queue: str, priority: int, expires: Any) -> Envelope:
+    return _seat_envelope(name, queue, priority, options.keep_us(expires, False))
+
+
+@lru_cache(maxsize=256)
+def _seat_envelope(name: str, queue: str, priority: int, keep_us: int) -> Envelope:
+    return Envelope(name=name, queue=queue, priority=priority, keep_us=keep_us)

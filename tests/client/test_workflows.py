@@ -1,0 +1,370 @@
+"""Workflows from the call to the last end, on the memory store with a worker of a few lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from smallage import chain, chord, group
+from smallage.core.errors import ChordError, Ignore, ImproperlyConfigured, TaskRevokedError
+from tests.client.bench import Bench
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+@pytest.fixture
+def tasks(bench: Bench) -> Any:
+    app = bench.app
+
+    @app.task(name="add")
+    def add(a, b):
+        return a + b
+
+    @app.task(name="mul")
+    def mul(a, b):
+        return a * b
+
+    @app.task(name="total")
+    def total(values):
+        return sum(values)
+
+    @app.task(name="ident")
+    def ident(value):
+        return value
+
+    @app.task(name="fail")
+    def fail(*args):
+        raise ValueError(*args)
+
+    @app.task(name="give_up")
+    def give_up(*args):
+        raise Ignore
+
+    return app.tasks
+
+
+def done(bench: Bench, result: Any) -> Any:
+    bench.run()
+    assert bench.store.audit() == []
+    return result.get(timeout=0)
+
+
+def test_a_chain(bench, tasks):
+    result = (tasks["add"].s(1, 2) | tasks["mul"].s(10) | tasks["add"].s(5)).apply_async()
+    assert result.state == "PENDING"
+    assert done(bench, result) == 35
+    assert result.parent.get(timeout=0) == 30
+    assert result.parent.parent.get(timeout=0) == 3
+    assert result.parent.parent.parent is None
+
+
+def test_a_chain_of_one_and_of_none(bench, tasks):
+    assert done(bench, chain(tasks["add"].s(1, 2)).apply_async()) == 3
+    assert chain([]).apply_async() is None
+
+
+def test_arguments_and_options_of_a_chain(bench, tasks):
+    result = chain(tasks["add"].s(1), tasks["mul"].si(7, 2)).apply_async((2,), task_id="last", countdown=60)
+    assert result.id == "last"
+    assert bench.run() == []
+    bench.later(60)
+    assert done(bench, result) == 14
+    assert result.parent.get(timeout=0) == 3
+
+
+def test_a_group_behind_a_task(bench, tasks):
+    result = (tasks["add"].s(1, 2) | group(tasks["add"].s(10), tasks["mul"].s(10))).apply_async()
+    assert not result.ready()
+    assert done(bench, result) == [13, 30]
+    assert result.parent.get(timeout=0) == 3
+
+
+def test_a_group_of_like_tasks_behind_a_task(bench, tasks):
+    result = (tasks["add"].s(1, 2) | group(tasks["add"].s(one) for one in range(5))).apply_async()
+    assert done(bench, result) == [3, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("like", [True, False])
+def test_a_chord(bench, tasks, like):
+    header = [tasks["add"].s(1, 1), tasks["add"].s(2, 2) if like else tasks["mul"].s(2, 2)]
+    result = chord(header, tasks["total"].s()).apply_async()
+    assert done(bench, result) == 6
+    assert result.parent.get(timeout=0) == [2, 4]
+
+
+def test_what_follows_a_chord(bench, tasks):
+    result = (
+        group(tasks["add"].s(1, 1), tasks["mul"].s(3, 3)) | tasks["total"].s() | tasks["add"].s(100)
+    ).apply_async()
+    assert done(bench, result) == 111
+    assert result.parent.get(timeout=0) == 11
+    assert result.parent.parent.get(timeout=0) == [2, 9]
+
+
+def test_chains_in_a_group(bench, tasks):
+    result = group(tasks["add"].s(1, 1) | tasks["mul"].s(2), tasks["add"].s(5, 5)).apply_async()
+    assert done(bench, result) == [4, 10]
+
+
+def test_chords_in_chords(bench, tasks):
+    inner = chord([tasks["add"].s(1, 1), tasks["mul"].s(2, 3)], tasks["total"].s())
+    result = chord(
+        [inner, tasks["add"].s(0, 1) | tasks["add"].s(1), tasks["ident"].s(7)], tasks["total"].s()
+    ).apply_async()
+    assert done(bench, result) == 8 + 2 + 7
+
+
+def test_a_chain_that_ends_in_a_group_is_one_member(bench, tasks):
+    member = tasks["ident"].s(1) | group(tasks["add"].s(1), tasks["add"].s(2))
+    result = chord([member, tasks["ident"].s(9)], tasks["ident"].s()).apply_async()
+    assert done(bench, result) == [[2, 3], 9]
+
+
+def test_groups_behind_groups(bench, tasks):
+    result = (
+        group(tasks["ident"].s(1), tasks["ident"].s(2)) | group(tasks["ident"].s(), tasks["total"].s())
+    ).apply_async()
+    assert done(bench, result) == [[1, 2], 3]
+
+
+def test_empty_groups(bench, tasks):
+    assert done(bench, chord([], tasks["total"].s()).apply_async()) == 0
+    assert done(bench, chain(tasks["ident"].s(3), group([]), tasks["add"].s(1)).apply_async()) == 4
+    assert done(bench, group([]).apply_async()) == []
+
+
+def test_links(bench, tasks):
+    seen = []
+
+    @bench.app.task(name="note")
+    def note(value, more):
+        seen.append((value, more))
+        return value
+
+    result = tasks["add"].apply_async((1, 2), link=[note.s("a"), note.si("fixed", "b"), note.s("c") | note.s("d")])
+    assert done(bench, result) == 3
+    assert set(seen) == {(3, "a"), (3, "c"), (3, "d"), ("fixed", "b")}
+    assert len(seen) == 4
+
+
+def test_a_failure_ends_the_later_steps(bench, tasks):
+    result = (tasks["fail"].s("why") | tasks["add"].s(1) | tasks["add"].s(2)).apply_async()
+    with pytest.raises(ValueError, match="why"):
+        done(bench, result)
+    assert (result.state, result.parent.state, result.parent.parent.state) == ("FAILURE", "FAILURE", "FAILURE")
+
+
+def test_a_failed_chain_is_one_failed_member(bench, tasks):
+    header = [tasks["fail"].s("why") | tasks["add"].s(1), tasks["ident"].s(1)]
+    result = chord(header, tasks["total"].s()).apply_async()
+    bench.run()
+    with pytest.raises(ChordError, match="raised ValueError"):
+        result.get(timeout=0, follow_parents=False)
+    with pytest.raises(ValueError, match="why"):
+        result.get(timeout=0)
+    assert bench.store.group(result.parent.id).failed == 1
+
+
+def test_error_callbacks(bench, tasks):
+    seen = []
+
+    @bench.app.task(name="hears")
+    def hears(failed):
+        seen.append(failed)
+
+    @bench.app.task(name="sees")
+    def sees(request, exc, traceback, note):
+        seen.append((request.id, str(exc), "ValueError" in traceback, note))
+
+    chained = chain(tasks["fail"].s("why"), tasks["add"].s(1)).on_error(hears.s()).on_error(sees.s("here"))
+    result = chained.apply_async()
+    bench.run()
+    first = result.parent.id
+    assert seen == [(first, "why", True, "here"), first]
+
+
+def test_error_callbacks_of_a_chord(bench, tasks):
+    seen = []
+
+    @bench.app.task(name="sees")
+    def sees(request, exc, traceback):
+        seen.append((request.id, type(exc).__name__))
+
+    result = chord([tasks["fail"].s("why"), tasks["ident"].s(1)], tasks["total"].s().on_error(sees.s())).apply_async()
+    bench.run()
+    assert seen == [(result.id, "ChordError")]
+
+
+def test_ignore_ends_the_later_steps(bench, tasks):
+    result = (tasks["give_up"].s() | tasks["add"].s(1)).apply_async()
+    bench.run()
+    assert result.state == "IGNORED"
+    result = chord([tasks["give_up"].s() | tasks["add"].s(1), tasks["ident"].s(1)], tasks["ident"].s()).apply_async()
+    assert done(bench, result) == [None, 1]
+
+
+def test_a_revoked_step_ends_the_later_ones(bench, tasks):
+    result = (tasks["ident"].s(1) | tasks["add"].s(1) | tasks["add"].s(1)).apply_async()
+    result.parent.revoke()
+    bench.run()
+    assert result.parent.parent.get(timeout=0) == 1
+    assert (result.parent.state, result.state) == ("REVOKED", "REVOKED")
+    with pytest.raises(TaskRevokedError):
+        result.get(timeout=0)
+
+
+def test_a_step_revoked_in_the_queue_ends_its_chord(bench, tasks):
+    head = tasks["ident"].s(1).set(task_id="head")
+    result = chord([head | tasks["add"].s(1), tasks["ident"].s(1)], tasks["total"].s()).apply_async()
+    bench.app.AsyncResult("head").revoke()
+    bench.run()
+    assert result.state == "FAILURE"
+
+
+def test_an_expired_step_ends_its_chord(bench, tasks):
+    head = tasks["ident"].s(1).set(expires=5)
+    result = chord([head | tasks["add"].s(1), tasks["ident"].s(1)], tasks["total"].s()).apply_async()
+    bench.clock.advance(6)
+    bench.run()
+    assert result.state == "FAILURE"
+
+
+def test_replace(bench, tasks):
+    @bench.app.task(name="swap", bind=True)
+    def swap(self, how, value):
+        plans = {
+            "task": tasks["add"].s(value, 1),
+            "chain": tasks["add"].s(value, 1) | tasks["mul"].s(2),
+            "group": group(tasks["ident"].s(value), tasks["ident"].s(value + 1)),
+            "chord": chord([tasks["ident"].s(value), tasks["ident"].s(3)], tasks["total"].s()),
+        }
+        return self.replace(plans[how])
+
+    expected = {"task": 6, "chain": 12, "group": [5, 6], "chord": 8}
+    for how, value in expected.items():
+        result = swap.delay(how, 5)
+        assert done(bench, result) == value, how
+        member = chord([swap.s(how, 5), tasks["ident"].s(1)], tasks["ident"].s()).apply_async()
+        assert done(bench, member) == [value, 1], how
+        like = chord([swap.s(how, 5), swap.s(how, 5)], tasks["ident"].s()).apply_async()
+        assert done(bench, like) == [value, value], how
+    followed = (swap.s("chain", 5) | tasks["add"].s(1)).apply_async()
+    assert done(bench, followed) == 13
+
+
+def test_replace_by_nothing(bench, tasks):
+    @bench.app.task(name="swap", bind=True)
+    def swap(self):
+        return self.replace(chain([]))
+
+    result = swap.delay()
+    bench.run()
+    with pytest.raises(ImproperlyConfigured):
+        result.get(timeout=0)
+
+
+def test_members_added_to_a_chord(bench, tasks):
+    @bench.app.task(name="more", bind=True)
+    def more(self, n):
+        for one in range(n):
+            self.add_to_chord(tasks["ident"].s(100 + one))
+        self.add_to_chord(tasks["ident"].s(1) | tasks["add"].s(1))
+        return n
+
+    result = chord([more.s(2), tasks["ident"].s(7)], tasks["ident"].s()).apply_async()
+    assert done(bench, result) == [2, 7, 100, 101, 2]
+    result = chord([more.s(1), more.s(0)], tasks["ident"].s()).apply_async()
+    values = done(bench, result)
+    assert values[:2] == [1, 0]
+    assert sorted(values[2:]) == [2, 2, 100]
+    lonely = more.delay(1)
+    with pytest.raises(ValueError, match="chord"):
+        done(bench, lonely)
+
+
+def test_maps_and_chunks(bench, tasks):
+    assert done(bench, tasks["ident"].map([1, 2]).apply_async()) == [1, 2]
+    assert done(bench, tasks["add"].starmap([(1, 2), (3, 4)]).apply_async()) == [3, 7]
+    result = tasks["add"].chunks([(1, 2), (3, 4), (5, 6)], 2)()
+    assert done(bench, result) == [[3, 7], [11]]
+    result = (tasks["add"].starmap([(1, 2), (3, 4)]) | tasks["total"].s()).apply_async()
+    assert done(bench, result) == 10
+
+
+def test_a_body_may_read_in_pages(bench, tasks):
+    kinds = []
+
+    @bench.app.task(name="paged")
+    def paged(values: Iterable[int]):
+        kinds.append(type(values).__name__)
+        return sum(values)
+
+    result = chord((tasks["ident"].s(one) for one in range(2500)), paged.s()).apply_async()
+    assert done(bench, result) == sum(range(2500))
+    assert kinds == ["LazyValues"]
+
+
+def test_identities(bench, tasks):
+    seen = {}
+
+    @bench.app.task(name="who", bind=True)
+    def who(self, *args):
+        request = self.request
+        seen[request.id] = (request.root_id, request.parent_id, request.group, request.group_index)
+        return request.id
+
+    result = (who.s() | who.s() | who.s()).apply_async()
+    last = done(bench, result)
+    second = result.parent.id
+    first = result.parent.parent.id
+    assert last == result.id
+    assert seen == {
+        first: (first, None, None, None),
+        second: (first, first, None, None),
+        last: (first, second, None, None),
+    }
+
+
+def test_a_workflow_sent_by_a_task_is_the_same_again(bench, tasks):
+    @bench.app.task(name="boss")
+    def boss():
+        made = (tasks["ident"].s(1) | group(tasks["add"].s(1), tasks["mul"].s(2))).apply_async()
+        return made.id
+
+    boss.delay()
+    claim = bench.claim()[0]
+    first, second = bench.execute(claim), bench.execute(claim)
+    assert first == second
+    assert bench.settle(claim, second) == "ok"
+    bench.run()
+    assert bench.store.audit() == []
+    assert not any(bench.store.counts().get("celery", {}).values())
+
+
+def test_children_of_a_result(bench, tasks):
+    @bench.app.task(name="boss")
+    def boss():
+        return [tasks["ident"].delay(1).id, tasks["ident"].delay(2).id]
+
+    result = boss.delay()
+    ids = done(bench, result)
+    assert [one.id for one in result.children] == ids
+    head = (tasks["ident"].s(1) | tasks["add"].s(1)).apply_async()
+    done(bench, head)
+    assert [one.id for one in head.parent.children] == [head.id]
+
+
+def test_eager_workflows(tasks, bench):
+    bench.app.conf.task_always_eager = True
+    result = (tasks["add"].s(1, 2) | tasks["mul"].s(2)).apply_async()
+    assert result.get() == 6
+    assert result.parent.get() == 3
+    assert chord([tasks["add"].s(1, 1), tasks["add"].s(2, 2)], tasks["total"].s()).apply_async().get() == 6
+    assert (tasks["ident"].s(1) | group(tasks["add"].s(1), tasks["add"].s(2))).apply_async().get() == [2, 3]
+    with pytest.raises(ValueError, match="why"):
+        (tasks["fail"].s("why") | tasks["add"].s(1)).apply_async()
