@@ -168,13 +168,64 @@ def chord_values(outcomes: Outcomes) -> list[Any]:
     """The values of all members in order. Raises ChordError naming the first that did not end well."""
     values: list[Any] = []
     for page in _pages(outcomes.app, outcomes.id):
-        for member in page:
-            _, state, value = _outcome(member)
-            if state in _REVERSED:
-                raise ChordError(f"Dependency {member.id} raised {value!r}")
-            values.append(value)
+        values.extend(_checked(page))
     if len(values) != outcomes.total:
         raise ChordError(f"Of the results of group {outcomes.id} only {len(values)} are still kept.")
+    return values
+
+
+class LazyValues(Sequence[Any]):
+    """The values of a chord's header, read from the store in pages as they are asked for."""
+
+    def __init__(self, outcomes: Outcomes) -> None:
+        self._outcomes = outcomes
+        self._page: list[MemberResult] = []
+        self._first = 0
+
+    def __len__(self) -> int:
+        return self._outcomes.total
+
+    def __iter__(self) -> Iterator[Any]:
+        for page in _pages(self._outcomes.app, self._outcomes.id):
+            for member in page:
+                yield _outcome(member).value
+
+    @overload
+    def __getitem__(self, place: int) -> Any: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Any]: ...
+    def __getitem__(self, place: int | slice) -> Any:
+        if isinstance(place, slice):
+            return [self[index] for index in range(*place.indices(len(self)))]
+        index = place if place >= 0 else place + len(self)
+        if not self._first <= index < self._first + len(self._page):
+            self._first = index - index % PAGE if index >= 0 else 0
+            self._page = self._outcomes.app.store.results(self._outcomes.id, self._first, PAGE) if index >= 0 else []
+        if not 0 <= index - self._first < len(self._page):
+            raise IndexError(f"The header has no member {place}.")
+        return _outcome(self._page[index - self._first]).value
+
+
+def lazy_values(outcomes: Outcomes) -> LazyValues:
+    """The values of all members in order, to be read in pages. Raises ChordError naming the first that did not end
+    well."""
+    view = outcomes.view()
+    if view.failed + view.cancelled:
+        for page in _pages(outcomes.app, outcomes.id):
+            _checked(page)
+    return LazyValues(outcomes)
+
+
+def _checked(page: list[MemberResult]) -> list[Any]:
+    """The values of a page. Raises ChordError naming the first member that did not end well."""
+    values: list[Any] = []
+    for member in page:
+        _, state, value = _outcome(member)
+        if state in _REVERSED:
+            error = ChordError(f"Dependency {member.id} raised {value!r}")
+            error.__cause__ = value if isinstance(value, BaseException) else None
+            raise error
+        values.append(value)
     return values
 
 
@@ -232,6 +283,8 @@ class GroupResult(_Counters, Generic[R]):
         self.then = then
         """The handle of the body, if there is one."""
         self.parent = parent
+        self.known: list[Any] | None = None
+        """The members' handles, for who sent the group."""
         self._task = task
 
     @classmethod

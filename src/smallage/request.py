@@ -7,11 +7,13 @@ called as a function. Threads, greenlets and asyncio tasks each have their own.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from contextvars import ContextVar
 from functools import cached_property
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from smallage.core import codec, trees
 from smallage.core.ids import child_id
 from smallage.core.message import Claim
 from smallage.core.options import isoformat
@@ -24,6 +26,9 @@ running: ContextVar[Request | None] = ContextVar("smallage_running", default=Non
 """The run that a worker started in this context."""
 direct: ContextVar[Request | None] = ContextVar("smallage_direct", default=None)
 """A task called as a function in this context, innermost first."""
+
+MAX_CHILDREN = 1_000
+"""Children of a run that are remembered."""
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
@@ -42,14 +47,10 @@ class Request:
     extras: dict[str, Any]
     # Celery's fields that always look like this here:
     reply_to: str | None = None
-    chord: Any = None
-    chain: Any = None
-    callbacks: Any = None
-    errbacks: Any = None
     stamps: Any = None
     stamped_headers: Any = None
-    replaced_task_nesting = 0
-    children: tuple[Any, ...] = ()
+    children: Any = ()
+    """Handles of what this run has sent."""
     # what this run did so far:
     ordinal = 0
     """Tasks pushed by this run."""
@@ -133,11 +134,84 @@ class Request:
     @cached_property
     def group(self) -> Any:
         """Id of the group that the task is a member of, or whose body it is."""
-        return (self.claim.group or self.claim.body_of) if self.claim is not None else None
+        if self.claim is None:
+            return None
+        return self.claim.group or self.claim.body_of or self.extras.get("g", (None,))[0]
 
     @cached_property
     def group_index(self) -> Any:
-        return self.claim.index if self.claim is not None else None
+        if self.claim is None:
+            return None
+        return self.claim.index if self.claim.index is not None else self.extras.get("g", (None, None))[1]
+
+    # -- what follows ---------------------------------------------------------------------------------------------
+    @cached_property
+    def chain(self) -> Any:
+        """The remaining steps as signature dicts, the last one first; None if there are none."""
+        if "n" not in self.extras:
+            return None
+        return [trees.as_signature([one]) for one in reversed(trees.unpack(self.extras["n"]))]
+
+    @cached_property
+    def callbacks(self) -> Any:
+        """What is called with the result, as signature dicts; None if there is nothing."""
+        return self._linked("k")
+
+    @cached_property
+    def errbacks(self) -> Any:
+        """What is called if the task fails, as signature dicts; None if there is nothing."""
+        return self._linked("e")
+
+    def _linked(self, key: str) -> Any:
+        if key not in self.extras:
+            return None
+        return [trees.as_signature(trees.unpack(one)) for one in self.extras[key]]
+
+    @cached_property
+    def chord(self) -> Any:
+        """The body of the chord that the task is a member of, as far as the store knows it; else None."""
+        if self.claim is None or self.claim.group is None or self.is_eager:
+            return None
+        view = self.app.store.group(self.claim.group)
+        if view is None or view.body is None:
+            return None
+        body = self.app.store.state([view.body])[0]
+        step = trees.Step(body.name if body is not None else "", (), {}, {"task_id": view.body})
+        return trees.as_signature([step])
+
+    @cached_property
+    def replaced_task_nesting(self) -> int:
+        """How often a task has given its place to another, up to this one."""
+        nesting: int = self.extras.get("r", 0)
+        return nesting
+
+    def add_child(self, handle: Any, call: Mapping[str, Any]) -> None:
+        """Remember what this run has sent, unless the task or the call forbids it."""
+        if handle is None or not self.task_object.trail or call.get("add_to_parent") is False:
+            return
+        if not self.children:
+            self.children = []
+        if len(self.children) < MAX_CHILDREN:
+            self.children.append(handle)
+
+    def kept(self) -> dict[str, Any]:
+        """What is kept with the result: the children's ids, and the call if `result_extended` asks for it."""
+        kept: dict[str, Any] = {}
+        if self.children:
+            kept["c"] = [[one.id] if hasattr(one, "completed_count") else one.id for one in self.children]
+        if self.prepared.extended:
+            kept["x"] = self._call()
+        return kept
+
+    def _call(self) -> dict[str, Any]:
+        """The call, as far as it is plain data."""
+        claim = self.claim
+        assert claim is not None
+        try:
+            args, kwargs = codec.encode_value(list(self.args)), codec.encode_value(dict(self.kwargs))
+        except Exception:
+            args, kwargs = codec.encode_value(repr(self.args)), codec.encode_value(repr(self.kwargs))
+        return {"args": args, "kwargs": kwargs, "worker": self.hostname, "parent": self.parent_id, "root": self.root_id}
 
     @cached_property
     def correlation_id(self) -> Any:
@@ -168,7 +242,11 @@ class Request:
 
     @cached_property
     def properties(self) -> dict[str, Any]:
-        return {"correlation_id": self.id, "delivery_info": self.delivery_info}
+        known = {"correlation_id": self.id, "delivery_info": self.delivery_info, "priority": self._priority()}
+        return {**known, "reply_to": self.reply_to, "delivery_mode": 2, **self.extras.get("y", {})}
+
+    def _priority(self) -> int:
+        return self.claim.priority if self.claim is not None else 0
 
     @cached_property
     def origin(self) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import ModuleType
@@ -420,6 +420,9 @@ def _read_open(view: TaskView, state: str) -> tuple[str, Any, str | None]:
 
 class EagerResult(AsyncResult[R]):
     """The result of a task that was run here and now."""
+
+    linked: Sequence[Any] = ()
+    """Handles of the callbacks that followed."""
 
     def __init__(self, id: str, value: Any, state: str, traceback: str | None = None) -> None:
         super().__init__(id)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar
 from smallage.core import calls, codec, declared, options, retry
 from smallage.core.binding import Binding, is_coroutine
 from smallage.core.canvas import Signature
-from smallage.core.errors import ImproperlyConfigured, MaxRetriesExceededError, Retry
+from smallage.core.errors import MaxRetriesExceededError, Retry
 from smallage.core.message import Envelope
 from smallage.request import Request, direct, running
 from smallage.result import AsyncResult, EagerResult
@@ -25,6 +25,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+_NO_OPTIONS: Mapping[str, Any] = {}
+
+
 class Prepared:
     """What a task's options and the app's settings amount to, worked out once."""
 
@@ -34,11 +37,13 @@ class Prepared:
         "convert",
         "entry",
         "envelope",
+        "extended",
         "fewest",
         "hooked",
         "limits",
         "most",
         "names",
+        "pages",
         "straight",
         "version",
         "warn_over",
@@ -64,6 +69,10 @@ class Prepared:
         """What a worker calls: the body, or a subclass's own `__call__`."""
         self.hooked = any(getattr(kind, hook) is not getattr(Task, hook) for hook in _HOOKS)
         self.convert = _argument_converter(task.function(), self.names)
+        self.extended: bool = conf.result_extended
+        """The call is kept with the result."""
+        self.pages = _takes_pages(task.function(), self.names)
+        """As the body of a chord it reads the header's values in pages, instead of getting a list."""
 
 
 def _argument_converter(function: Any, names: Sequence[str]) -> Any:
@@ -72,6 +81,16 @@ def _argument_converter(function: Any, names: Sequence[str]) -> Any:
     from smallage.core.convert import argument_converter
 
     return argument_converter(function, names)
+
+
+_PAGED = frozenset(("Iterable", "Iterator", "Collection", "Sequence"))
+
+
+def _takes_pages(function: Any, names: Sequence[str]) -> bool:
+    """True if the first parameter is annotated as something to be iterated over, not as a list."""
+    annotation = getattr(function, "__annotations__", {}).get(names[0]) if names else None
+    text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
+    return text.partition("[")[0].rpartition(".")[2] in _PAGED
 
 
 _HOOKS = ("before_start", "on_success", "after_return")
@@ -224,6 +243,9 @@ class Task(Generic[P, R]):
         result = AsyncResult(message.id, self.app, self)
         if prepared.envelope.keep_us == 0:
             result.unkept = True
+        request = running.get()
+        if request is not None:
+            request.add_child(result, _NO_OPTIONS)
         return result
 
     def apply_async(
@@ -254,6 +276,9 @@ class Task(Generic[P, R]):
         self.app.publish((message,), call.get("retry"), call.get("retry_policy"))
         result = AsyncResult(message.id, self.app, self)
         result.unkept = envelope.keep_us == 0
+        request = running.get()
+        if request is not None:
+            request.add_child(result, call)
         return result
 
     def call(
@@ -419,6 +444,21 @@ class Task(Generic[P, R]):
         request.pending_retry = again
         return again
 
+    def replace(self, sig: Any) -> Any:
+        """Give this run's place to `sig`: it takes over the id, the links, the place in a group and what comes after in
+        a chain; a group's list becomes the value. Raises, so nothing after it runs; under `apply()` it returns the
+        value. Raises ImproperlyConfigured for an empty chain or a signature with a chord of its own."""
+        from smallage.workflows.replacing import replace_running
+
+        return replace_running(self, sig)
+
+    def add_to_chord(self, sig: Any, lazy: bool = False) -> Any:
+        """Add a member to the chord that this run is a member of; its value comes after all others. Returns its handle.
+        Raises ValueError if this run is in no chord."""
+        from smallage.workflows.adding import add_to_running_chord
+
+        return add_to_running_chord(self, sig)
+
     def _refuse(self, request: Request, exc: BaseException | None, limit: int | None) -> NoReturn:
         if exc is not None:
             _raise_current(exc)
@@ -573,7 +613,7 @@ def check_options(values: Mapping[str, Any]) -> None:
 
 
 def _send(sig: Signature, args: Any, kwargs: Any, given: dict[str, Any]) -> Any:
-    from smallage.pushing import send
+    from smallage.workflows.sending import send
 
     return send(sig, args, kwargs, given)
 
@@ -591,12 +631,9 @@ Signature.find = _find
 
 
 def _here(sig: Signature, args: Any, kwargs: Any, given: dict[str, Any]) -> Any:
-    if sig.subtask_type is not None:
-        raise ImproperlyConfigured(
-            f"A {sig.subtask_type} cannot be applied here by this version; use task_always_eager."
-        )
-    merged_args, merged_kwargs, call = sig.merged(args, kwargs, given)
-    return sig.type.apply(merged_args, merged_kwargs, **call)
+    from smallage.workflows.sending import here
+
+    return here(sig, args, kwargs, given)
 
 
 Signature.here = _here
