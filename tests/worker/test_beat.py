@@ -9,12 +9,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from smallage.app import Smallage
+from smallage.core.canvas import chord, group
 from smallage.core.entries import BeatLazyFunc
 from smallage.core.errors import ImproperlyConfigured, StoreUnavailable
 from smallage.core.schedule import BaseSchedule, instant, moment
 from smallage.schedules import crontab, schedule
 from smallage.schedules.ticks import tick_id
 from smallage.stores import base
+from smallage.testing import start_worker
 from smallage.testing.clock import FakeClock
 from smallage.testing.wrapper import Wrapper
 from smallage.worker.beat import Beat
@@ -241,6 +243,33 @@ def test_tasks_that_are_not_registered_are_sent_by_name(store, clock):
     beat.step()
     [view] = pushed(store)
     assert (view.name, view.queue) == ("elsewhere.job", "far")
+
+
+def test_workflows_are_sent_with_everything_that_follows(store, clock):
+    app = an_app(store)
+    work, seen = app.tasks["work"], []
+
+    @app.task(name="note")
+    def note(*values):
+        seen.append(values)
+        return len(seen)
+
+    app.add_periodic_task(60, work.s(1) | note.s(2), name="chain")
+    app.add_periodic_task(60, group(note.s(n) for n in range(3)), name="group")
+    app.add_periodic_task(60, chord([work.s(), work.s()], note.s("body")), name="chord")
+    app.add_periodic_task(60, work.s(), name="linked", link=note.s("linked"))
+    beats = [Beat(app), Beat(app)]
+    for beat in beats:
+        beat.step()
+    for _ in range(2):
+        clock.advance(60)
+        for beat in beats:
+            beat.step()
+    start_worker(app, burst=True).join()
+    assert sorted(map(str, seen)) == sorted(
+        map(str, 2 * [(None, 2), (0,), (1,), (2,), ([None, None], "body"), (None, "linked")])
+    )
+    assert store.audit() == []
 
 
 def test_a_tick_that_cannot_be_sent_does_not_hold_up_the_others(store, clock, caplog):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from msgspec import structs
 
+from smallage.app import new_id
 from smallage.core import entries
 from smallage.core.entries import Entry, Spec
 from smallage.core.errors import DecodeError, ImproperlyConfigured, SmallageError
@@ -137,7 +138,7 @@ class Schedules:
             made = entries.entry_of(name, spec, self._app)
         else:
             made = tick.entry
-        message = ticks.message_of(self._app, made)
+        message = ticks.message_of(self._app, made, new_id())
         self._app.publish((message,))
         return AsyncResult(message.id, self._app, self._app.tasks.get(made.task))
 

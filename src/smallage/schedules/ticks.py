@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from smallage.core import calls, entries, options
+from smallage.core.canvas import Signature
 from smallage.core.cron import crontab
 from smallage.core.due import Look, look, next_after
 from smallage.core.entries import Entry, Spec
@@ -146,11 +147,14 @@ def tick_id(name: str, instant_us: int) -> str:
     return random_uuid_text(sha256(f"{name}\0{instant_us}".encode()).hexdigest()[:32])
 
 
-def message_of(app: Any, entry: Entry, task_id: str | None = None) -> Message:
-    """The message of one tick, as `apply_async` would make it. Raises what that raises."""
+def message_of(app: Any, entry: Entry, task_id: str) -> Message:
+    """The message of one tick, as `apply_async` would make it; of a workflow, the one that sets it going. Raises what
+    `apply_async` raises."""
     args, kwargs = entry.arguments()
     call = dict(entry.options)
     call["headers"] = {**(call.get("headers") or {}), HEADER: True}
+    if entry.task.startswith("celery.") or not _TREES.isdisjoint(call):
+        return _tree(app, entry.task, args, kwargs, call, task_id)
     calls.check(call)
     task = app.tasks.get(entry.task)
     names: Any = ()
@@ -165,3 +169,34 @@ def message_of(app: Any, entry: Entry, task_id: str | None = None) -> Message:
     warn_over = app.conf.task_payload_warning or 2**53
     made: Message = app.message(envelope, args, kwargs, extras, names, warn_over, call, task_id)
     return made
+
+
+_TREES: Final = frozenset({"link", "link_error", "chain"})
+"""Options that make a workflow of a call."""
+
+
+def _tree(app: Any, task: str, args: list[Any], kwargs: dict[str, Any], call: dict[str, Any], task_id: str) -> Message:
+    from smallage.core import plan, trees
+    from smallage.workflows.ids import derived
+    from smallage.workflows.making import Maker
+    from smallage.workflows.sending import origin_of
+
+    kind = task.removeprefix("celery.")
+    sig = Signature.from_dict(
+        {
+            "task": task,
+            "args": args,
+            "kwargs": kwargs,
+            "options": call,
+            "subtask_type": kind if kind in Signature.TYPES else None,
+            "immutable": False,
+        },
+        app,
+    )
+    chain = trees.chain_of(sig)
+    if not chain:
+        raise ImproperlyConfigured("An empty workflow has nothing to send.")
+    if len(chain) == 1:
+        trees.name_last(chain, {"task_id": task_id})
+    trees.freeze(chain, derived(task_id))
+    return plan.first(chain, (), origin_of(chain, {}), Maker(app))
