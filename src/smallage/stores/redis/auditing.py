@@ -64,6 +64,7 @@ class Books:
     parked: Counter[bytes] = field(default_factory=Counter)
     held: dict[str, set[bytes]] = field(default_factory=dict)
     listed: Counter[bytes] = field(default_factory=Counter)
+    ahead: set[bytes] = field(default_factory=set)
 
     def ask(self, verb: str, key: str, *words: Word) -> list[bytes]:
         reply: list[bytes] = self.link.command(verb, f"{self.link.prefix}{key}", *words)
@@ -108,7 +109,11 @@ def _pairs(flat: list[bytes]) -> dict[bytes, bytes]:
 def _collect(books: Books, key: bytes) -> None:
     kind, _, rest = key.partition(b":")
     if kind == b"t":
-        books.records[rest] = Row(rest, _pairs(books.raw_ask("HGETALL", key)))
+        fields = _pairs(books.raw_ask("HGETALL", key))
+        if fields.get(b"s") == b"7":
+            books.ahead.add(rest)
+        else:
+            books.records[rest] = Row(rest, fields)
     elif kind == b"r":
         books.lines[rest] = books.raw_ask("LRANGE", key, 0, -1)
     elif kind == b"pn" and rest:
@@ -155,6 +160,9 @@ def _records(books: Books) -> Iterator[str]:
             yield f"{row.name} has ended and nothing will remove it"
         if row.like and row.group not in books.groups:
             yield f"{row.name} is a member of a group that is not there"
+    remembered = set(books.ask("ZRANGE", "ra", 0, -1))
+    for raw in books.ahead - remembered:
+        yield f"the revoke of {decode_id(raw)} before it came would be remembered for ever"
     for raw in (due | dead | waiting | set(books.parked)) - books.records.keys():
         if not is_group(raw):
             yield f"an index lists {decode_id(raw)}, of which there is no record"
@@ -178,13 +186,18 @@ def _orders(books: Books) -> Iterator[str]:
     for raw, group in books.groups.items():
         if b"g" not in group:
             continue
-        open_rows = number(group.get(b"c")) < number(group.get(b"T"))
+        open_rows = number(group.get(b"c")) < _rows(group)
         in_line, in_due = places[b"g" + raw] > 0, b"g" + raw in scheduled
         if in_due != (b"P" in group):
             yield f"group {uuid_text(raw)} disagrees with the scheduled order"
         if open_rows != (in_line or in_due):
             has = "has" if open_rows else "has no"
             yield f"group {uuid_text(raw)} {has} unclaimed rows, which disagrees with its line"
+
+
+def _rows(group: dict[bytes, bytes]) -> int:
+    """Like members; behind them stand those that came late."""
+    return number(group.get(b"T")) - number(group.get(b"L"))
 
 
 def _is_ready(books: Books, raw: bytes) -> bool:
@@ -247,7 +260,7 @@ def _counts(books: Books) -> Iterator[str]:
             queue = row.fields.get(b"q", group.get(b"q", b"0"))
             expected[queue + letter.encode()] += 1
     for group in books.groups.values():
-        rows = number(group.get(b"T")) - number(group.get(b"c")) - number(group.get(b"w"))
+        rows = _rows(group) - number(group.get(b"c")) - number(group.get(b"w"))
         if b"g" in group and rows > 0:
             expected[group.get(b"q", b"0") + (b"s" if b"P" in group else b"r")] += rows
     counted = Counter({name: int(n) for name, n in _pairs(books.ask("HGETALL", "n")).items() if int(n)})

@@ -62,6 +62,8 @@ class Indexes:
             yield from self._list("f:keep")
             for group in sorted(self._ask("SMEMBERS", "gu")):
                 yield from self._members(group)
+            for group in sorted(self._ask("SMEMBERS", "gl")):
+                yield from self._link.command("HVALS", f"{self._prefix}g:".encode() + group + b":l")
 
     def _members(self, group: bytes) -> Iterator[bytes]:
         """Unlike members, place by place; those of chunk 0, 1 and so on until there is no further chunk."""

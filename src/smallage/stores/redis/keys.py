@@ -11,7 +11,7 @@ that carries work has a time to live; each has an owner that removes it.
     qn qt, nn nt         hash   numbers of queue names and back; numbers of task names and back
     n                    hash   open tasks: queue number + state letter → number
     d                    zset   scheduled entries by due instant in µs
-    w                    zset   waiting bodies
+    w                    zset   waiting bodies and seats
     x                    zset   dead tasks by their end
     l                    zset   sessions by lease end in µs
     h:<session>          hash   L lease, I announced info, i inbox, m names, Q queues, o nonce of the last claim
@@ -24,11 +24,13 @@ that carries work has a time to live; each has an owner that removes it.
     g:<raw id>:r:<n>     list   ends of like members (include/moves.lua: member_end)
     g:<raw id>:b         bits   like members that ended without keeping a record
     g:<raw id>:d         set    places of dead members
+    g:<raw id>:l         hash   of like members: place → id of those that came late, and of those that were replaced
     f:<minute>           list   ids whose life after the end is over in that minute
     f                    zset   minutes that have such a list
     f:keep               list   ended ids that are kept until forgotten
     ts                   list   tombstones, the oldest at the left
-    gu                   set    groups of unlike members
+    gu gl                set    groups of unlike members; groups that have an `l`
+    ra                   zset   ids revoked before they came, by when. In the place of their records stands s 7 and e
     gz                   list   removed groups whose chunks are still to be removed
     pn:<name> pn         list, set   parked tasks by name; names that have some
     k                    string last token
@@ -42,7 +44,8 @@ aggregates.
 
 Fields of a record (absent is the default):
 
-    s  state: absent ready, @<session> running, 1 scheduled, 2 waiting, 3 parked, 4 done, 5 dead, 6 cancelled
+    s  state: absent ready, @<session> running, 1 scheduled, 2 waiting, 3 parked, 4 done, 5 dead, 6 cancelled;
+       7: no record, but a revoke that came before the task
     n  number of the task's name; absent in a like member, which takes this and more from its group
     p  payload · g  digest · q  queue number (0 celery) · r  priority · a  pushed at, µs
     k  highest token · b  its distance from the start, k − b is when it started · o  nonce while running
@@ -51,16 +54,18 @@ Fields of a record (absent is the default):
     v  failures, crashes, losses, releases · h  generation (1) · x  expires at, 0 never
     t  kept for, µs (a day) · m  crash and loss budgets (3 10)
     f  flags: 1 revoked while running, 2 ran when cancelled, 4 left an entry in the ready line, 8 16 32: p y u is a key,
-       64 has one of x v h i j z u, which the short ways of claim and settle do not read
+       64 has one of x v h i j z u A, which the short ways of claim and settle do not read, 128 256 the envelope's follow,
+       512 a seat, 1024 its id is in ra, 2048 held back by a limit, 4096 its end was given by another task
     i  raw group id + place, of an unlike member · j  raw id of the group whose body this is
-    F fair key, L limit keys with cost, U unique key, A has follow-ups: kept free
+    A  what a follow-up follows: see include/following.lua
+    F fair key, L limit keys with cost, U unique key: kept free
 
 Fields of a group:
 
     a opened · e ended · B body ended · K kept for · z sealed · v revoked · b body id · h body's own times
-    T total · c cursor · w places beyond it that were touched · D done · F failed · C cancelled · R running · Y retries
+    T total · L late members among them, in a like group · c cursor · w places beyond it that were touched · D done · F failed · C cancelled · R running · Y retries
     S seq · V ranges cancelled as a whole · H reach of a revoke in progress · U unlike members
-    n q r g p t m x: the template's, as in a record · d due · P is in scheduled order
+    n q r g p t m x, f follow: the template's, as in a record · d due · P is in scheduled order
 """
 
 from __future__ import annotations

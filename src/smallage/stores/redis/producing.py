@@ -33,7 +33,12 @@ class Producing(Partition):
         """The short way of most single pushes; False if nothing has happened and the long one must be taken."""
         envelope = message.envelope
         plain = not (
-            message.group or envelope.delay_us or envelope.due_us or envelope.expires_us or envelope.expires_in_us
+            message.waits
+            or envelope.delay_us
+            or envelope.due_us
+            or envelope.expires_us
+            or envelope.expires_in_us
+            or envelope.follow
         )
         if not plain or envelope.priority or not self.epoch or len(message.id) > 36:
             return False
@@ -45,6 +50,8 @@ class Producing(Partition):
 
     def group_push(self, batch: GroupBatch) -> PushVerdict:
         """See `Store.group_push`."""
-        if len(batch.rows) + len(batch.members) > MAX_PUSH:
+        if len(batch.rows) + len(batch.members) + len(batch.also) > MAX_PUSH:
             raise ValueError(f"group_push takes at most {MAX_PUSH} rows or members a call; split the batch")
+        if batch.late and (batch.template or batch.rows or batch.seal or batch.body):
+            raise ValueError("a late batch takes members, and messages that go along, but nothing else")
         return _VERDICTS[self._grow("group_push", *sending.group_batch(batch))[0][0]]

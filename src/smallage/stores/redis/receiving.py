@@ -81,9 +81,9 @@ def _rare_claim(
     """A member of a group, a body, or a task that has been claimed before or may expire."""
     raw, _, name, payload, pushed, keep, rare = item
     if isinstance(rare, list):
-        expires, tally, gen, place, body_of, row, own_tok, started = (*rare, None, None, None)[:8]
+        expires, tally, gen, place, body_of, row, follows, own_tok, started = (*rare, None, None, None, None)[:9]
     else:
-        expires = tally = gen = place = body_of = own_tok = started = None
+        expires = tally = gen = place = body_of = follows = own_tok = started = None
         row = rare
     group, index = (None, None) if place is None else (uuid_text(place[:16]), int(place[16:]))
     if name is None:
@@ -94,14 +94,25 @@ def _rare_claim(
         task_name = name_of(its_name)
     else:
         task_name = names[name]
+    after = reason = None
+    if follows is not None:
+        after, reason, row = _followed(follows)
     failures, crashes, lost, releases = counts(tally)
     return Claim(
         id=decode_id(raw), gen=number(gen, 1), tok=int(own_tok) if own_tok else tok, nonce=nonce, name=task_name,
         payload=payload, queue=queue, priority=priority, row=row, failures=failures, crashes=crashes, lost=lost,
         releases=releases, group=group, index=index, body_of=None if body_of is None else uuid_text(body_of),
         pushed_us=number(pushed), claimed_us=int(started) if started else now, expires_us=_optional(expires),
-        keep_us=number(keep, DAY_US),
+        keep_us=number(keep, DAY_US), after=after, reason=reason,
     )  # fmt: skip
+
+
+def _followed(raw: bytes) -> tuple[str, str, bytes | None]:
+    """Id, reason and row of the ended task that a claim follows, as include/following.lua writes them."""
+    end = 2 + int.from_bytes(raw[:2], "big")
+    reason_end = end + 1 + raw[end]
+    row = raw[reason_end + 1 :] if raw[reason_end:] else None
+    return decode_id(raw[2:end]), raw[end + 1 : reason_end].decode(errors="replace"), row
 
 
 def task_view(task_id: str, reply: list[Any] | None) -> TaskView | None:
@@ -126,12 +137,18 @@ def task_view(task_id: str, reply: list[Any] | None) -> TaskView | None:
         gen=number(fields.get(b"h"), 1), tok=tok, settled=tok if settled == b"1" else number(settled),
         reason="failed" if reason is None and state == "dead" else None if reason is None else reason.decode(),
         result=fields.get(b"y"), progress=fields.get(b"u"), session=session, failures=failures, crashes=crashes,
-        lost=lost, releases=releases, ran=state in ("running", "done") or (state == "cancelled" and bool(flags & 2)),
+        lost=lost, releases=releases, ran=_ran(state, flags),
         group=group, index=index, due_us=number(due) if due else None, expires_us=_optional(expires),
         pushed_us=number(opened if opened else fields.get(b"a")),
         started_us=tok - number(fields.get(b"b")) if tok else 0, ended_us=number(fields.get(b"e")),
         ignored=keep == 0 and group is None and state in ("done", "cancelled"),
     )  # fmt: skip
+
+
+def _ran(state: State, flags: int) -> bool:
+    if state == "done":
+        return not flags & 4096
+    return state == "running" or (state == "cancelled" and bool(flags & 2))
 
 
 def _state(raw: bytes | None) -> tuple[State, str | None]:

@@ -7,17 +7,21 @@ A line `--#scope` opens a function around all that follows it. A script defines 
 closure finds a local of the function around it by walking a list of all such locals in use: in one flat script those
 walks cost more than the commands. What belongs to a function further out is copied without a walk. Lua allows 60 such
 names in a function, so not every piece can open one.
+
+A line `--#const NAME VALUE` makes NAME stand for VALUE in the whole script: it costs neither a name nor a walk.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from functools import cache
 from typing import NamedTuple
 
 _FOLDER = os.path.join(os.path.dirname(__file__), "lua")
 _INCLUDE = "--#include "
 _SCOPE = "--#scope"
+_CONST = "--#const "
 _OPEN, _CLOSE = "return (function()", "end)()"
 
 
@@ -33,8 +37,11 @@ def load(verb: str) -> Script:
     """The script of a verb."""
     from hashlib import sha1
 
-    lines = _lines(os.path.join(_FOLDER, f"{verb}.lua"), set())
+    constants: dict[str, str] = {}
+    lines = _lines(os.path.join(_FOLDER, f"{verb}.lua"), set(), constants)
     text = "\n".join(lines + [_CLOSE] * lines.count(_OPEN)) + "\n"
+    if constants:
+        text = re.sub(rf"\b({'|'.join(constants)})\b", lambda found: constants[found[0]], text)
     return Script(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
@@ -43,7 +50,7 @@ def verbs() -> list[str]:
     return sorted(name.removesuffix(".lua") for name in os.listdir(_FOLDER) if name.endswith(".lua"))
 
 
-def _lines(path: str, seen: set[str]) -> list[str]:
+def _lines(path: str, seen: set[str], constants: dict[str, str]) -> list[str]:
     lines: list[str] = []
     with open(path, encoding="utf-8") as file:
         text = file.read()
@@ -53,7 +60,10 @@ def _lines(path: str, seen: set[str]) -> list[str]:
             name = line.removeprefix(_INCLUDE).strip()
             if name not in seen:
                 seen.add(name)
-                lines += _lines(os.path.join(_FOLDER, "include", f"{name}.lua"), seen)
+                lines += _lines(os.path.join(_FOLDER, "include", f"{name}.lua"), seen, constants)
+        elif line.startswith(_CONST):
+            name, value = line.removeprefix(_CONST).split()
+            constants[name] = value
         elif line == _SCOPE:
             lines.append(_OPEN)
         elif line and not line.startswith("--"):

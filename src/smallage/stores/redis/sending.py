@@ -9,22 +9,25 @@ from smallage.core.message import (
     Cancelled,
     Crashed,
     Done,
+    End,
     Envelope,
     Failed,
     Message,
     Outcome,
     Parked,
     Released,
+    Replaced,
     Retry,
     Settlement,
     Snooze,
     digest,
 )
-from smallage.stores.base import ClaimRequest, GroupBatch
+from smallage.stores.base import MAX_THEN, ClaimRequest, GroupBatch
 from smallage.stores.redis.keys import encode_id
 from smallage.stores.redis.wire import Word
 
 _NOTHING: tuple[Word, ...] = (0,)
+_ENDED = {"done": 4, "dead": 5, "cancelled": 6}
 
 
 def optional(value: int | None) -> Word:
@@ -59,20 +62,21 @@ def budgets(envelope: Envelope) -> Word:
     return f"{envelope.max_crashes} {envelope.max_lost}"
 
 
-def runs(messages: Sequence[Message]) -> list[Word]:
-    """Number of runs, then the runs, as include/insert.lua reads them."""
+def runs(messages: Sequence[Message], group: str | None = None) -> list[Word]:
+    """Number of runs, then the runs, as include/insert.lua reads them. `group`: whose members they are."""
     words: list[Word] = [0]
     number = begun = 0
     envelope: Envelope | None = None
-    group: str | None = None
+    waits = False
     for message in messages:
-        if message.envelope is not envelope or message.group != group:
-            envelope, group = message.envelope, message.group
+        if message.envelope is not envelope or message.waits is not waits:
+            envelope, waits = message.envelope, message.waits
             number += 1
             begun = len(words)
             words += (
                 0, envelope.name, envelope.queue, envelope.priority, *times(envelope), kept(envelope.keep_us),
-                budgets(envelope), b"" if group is None else encode_id(group),
+                budgets(envelope), (envelope.follow + (4 if waits else 0)) or "",
+                b"" if group is None else encode_id(group),
             )  # fmt: skip
         words[begun] += 1  # type: ignore[operator]
         words += (encode_id(message.id), message.payload, digest(message))
@@ -84,23 +88,24 @@ def runs(messages: Sequence[Message]) -> list[Word]:
 
 def group_batch(batch: GroupBatch) -> list[Word]:
     """The arguments of group_push after the epoch."""
-    words: list[Word] = [encode_id(batch.id), kept(batch.keep_us), batch.offset]
+    words: list[Word] = [encode_id(batch.id), kept(batch.keep_us), batch.offset, 1 if batch.late else 0]
     if batch.template is None:
         words.append(0)
     else:
         envelope = batch.template.envelope
         words += (
             1, envelope.name, envelope.queue, envelope.priority, *times(envelope), kept(envelope.keep_us),
-            budgets(envelope), digest(batch.template), batch.template.payload,
+            budgets(envelope), envelope.follow or "", digest(batch.template), batch.template.payload,
         )  # fmt: skip
     words.append(len(batch.rows))
     words += batch.rows
-    words += runs(batch.members)
+    words += runs(batch.members, batch.id)
     words.append(1 if batch.seal else 0)
     if batch.body is None:
         words.append(0)
     else:
         words += runs([batch.body])
+    words += runs(batch.also)
     return words
 
 
@@ -113,7 +118,7 @@ def settlement_words(words: list[Word], given: Settlement) -> None:
     """Append one settlement, as include/settling.lua reads it."""
     words += (encode_id(given.id), given.gen, given.tok, given.nonce)
     outcome = given.outcome
-    if type(outcome) is Done and not outcome.then:
+    if type(outcome) is Done and not outcome.then and not outcome.ends:
         if outcome.result is None:
             words.append("e")
         else:
@@ -122,12 +127,29 @@ def settlement_words(words: list[Word], given: Settlement) -> None:
         words += _less_common(outcome)
 
 
+def _what_follows(ends: Sequence[End] | None, then: Sequence[Message]) -> list[Word]:
+    """Number of ends (where there may be some), the ends, then the messages. Raises ValueError for too many."""
+    if len(ends or ()) + len(then) > MAX_THEN:
+        raise ValueError(f"a settlement carries at most {MAX_THEN} messages and ends; push the others by a task")
+    words: list[Word] = [] if ends is None else [len(ends)]
+    for end in ends or ():
+        words += (
+            encode_id(end.id), _ENDED[end.state], end.name, end.queue, *absent_or_bytes(end.result), end.reason or "",
+            kept(end.keep_us),
+        )  # fmt: skip
+    return [*words, *runs(then)]
+
+
 def _less_common(outcome: Outcome) -> list[Word]:
     match outcome:
         case Done():
-            return ["D", *absent_or_bytes(outcome.result), *runs(outcome.then)]
+            return ["D", *absent_or_bytes(outcome.result), *_what_follows(outcome.ends, outcome.then)]
         case Failed():
-            return ["f", *absent_or_bytes(outcome.error), outcome.reason, *runs(outcome.then)]
+            return [
+                "f", *absent_or_bytes(outcome.error), outcome.reason, *_what_follows(outcome.ends, outcome.then),
+            ]  # fmt: skip
+        case Replaced():
+            return ["R", *_what_follows(None, outcome.then)]
         case Cancelled():
             return ["c", *absent_or_bytes(outcome.result), outcome.reason]
         case Retry():

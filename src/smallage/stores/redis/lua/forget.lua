@@ -5,14 +5,15 @@
 local n = 0
 while at < #ARGV do
   local id = arg()
+  if call('ZREM', P .. 'ra', id) == 1 then forget_ahead(id) end
   local G = #id == 16 and living(id)
   if G and G.e ~= 0 then
     remove_group(G)
     sweep()
     n = n + 1
   else
-    local r = find(id)
-    if r and ENDED[r.state] and not (r.group and group(r.group)) then
+    local r = load(id)
+    if r and not gone(r) and ENDED[r.state] and not (r.group and group(r.group)) then
       remove(r)
       n = n + 1
     end

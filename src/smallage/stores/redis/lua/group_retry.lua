@@ -2,6 +2,7 @@
 -- Answer: {how many, 1 if there are more}.
 --#include drain
 --#include reviving
+--#include members
 local raw = arg()
 local G = living(raw)
 if not G then return { 0, 0 } end
@@ -15,7 +16,7 @@ table.sort(places)
 local n = 0
 for i = 1, math.min(#places, 200) do
   local index = places[i]
-  local id = G.U and call('HGET', chunk(G, 'a', index), int(index)) or 'm' .. raw .. int(index)
+  local id = member_at(G, index)
   local r = id and load(id)
   if r and r.group == raw and revive(r) then n = n + 1 else call('SREM', G.key .. ':d', index) end
 end

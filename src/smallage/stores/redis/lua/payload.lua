@@ -10,7 +10,7 @@ if r then
   local payload = get_bytes(r, 'p')
   if payload then return { payload } end
   if not (r.like and G) then return false end
-elseif not G or G.U or index >= G.T or call('GETBIT', G.key .. ':b', index) == 1 then
+elseif not G or G.U or index >= G.rows or call('GETBIT', G.key .. ':b', index) == 1 then
   return false
 else
   for a, b in string.gmatch(G.V or '', '(%d+) (%d+) %d+;') do

@@ -9,13 +9,19 @@ local queue, step, place, round = arg(), number(), number(), number()
 local q = queue_number(queue)
 local n = 0
 local function is_group(entry) return #entry == 17 and string.byte(entry) == 103 end
+-- What follows an end is never purged.
+local function follows(entry)
+  if string.sub(entry, 2, 7) ~= 'after:' then return false end
+  local r = load(entry)
+  return r and r.f.A
+end
 
 local function purge_record(id, state)
   local r = load(id)
-  if not r or r.q ~= q or r.state ~= state then return false end
+  if not r or r.q ~= q or r.state ~= state or r.f.A then return false end
   unplace(r)
   flag(r, LEFT, false)
-  finish(r, '6', 'revoked', nil)
+  end_by_store(r, '6', 'revoked', nil)
   write(r)
   if not (r.group and group(r.group)) then
     r.flags = 0
@@ -32,14 +38,14 @@ local function purge_group(entry, ready)
   return true
 end
 
--- The groups that a page of a line holds stay at its head: `place` is how many there are.
+-- The groups and follow-ups that a page of a line holds stay at its head: `place` is how many there are.
 local function records_of_line(key)
   local entries = call('LRANGE', key, place, place + 199)
   if not entries[1] then return true end
   local kept = call('LRANGE', key, 0, place - 1)
   if place == 0 then kept = {} end
   for _, entry in ipairs(entries) do
-    if is_group(entry) then kept[#kept + 1] = entry end
+    if is_group(entry) or follows(entry) then kept[#kept + 1] = entry end
   end
   call('LPOP', key, place + #entries)
   for i = #kept, 1, -1 do call('LPUSH', key, kept[i]) end
@@ -50,10 +56,12 @@ local function records_of_line(key)
   return false
 end
 local function groups_of_line(key)
-  for _, entry in ipairs(call('LRANGE', key, 0, 199)) do
+  local entries = call('LRANGE', key, place, place + 199)
+  for _, entry in ipairs(entries) do
     if is_group(entry) and purge_group(entry, true) then return false end
   end
-  return true
+  place = place + #entries
+  return #entries < 200
 end
 local function scheduled(of_groups)
   local entries = call('ZRANGE', P .. 'd', place, place + 199)
@@ -69,6 +77,7 @@ local function scheduled(of_groups)
   return #entries < 200
 end
 
+put_off = {}
 local over = true
 while over and step <= 21 do
   if step < 10 then
@@ -83,6 +92,10 @@ while over and step <= 21 do
   elseif over then
     step, place = step + 1, 0
   end
+end
+put_in_front(put_off)
+for _, item in ipairs(put_off) do
+  if item[2] == queue and int(step) == item[3] then place = place + 1 end
 end
 total('purged', n)
 save_groups()

@@ -1,6 +1,6 @@
 -- Accepts new tasks, all or none. In: the known epoch or '', 1 if the ids are all different, number of runs, runs (see
--- include/insert.lua). Keys: t:, p:, r:, d, q:, b:, n. Answer: a letter for each task, o(k) d(up) c(onflict), then the
--- epoch if it is not the known one.
+-- include/insert.lua). Keys: t:, p:, r:, d, q:, b:, n, w, ra. Answer: a letter for each task, o(k) d(up) c(onflict), then
+-- the epoch if it is not the known one.
 --#include epoch
 --#include insert
 local epoch = check_epoch()
@@ -22,43 +22,26 @@ if fresh then
   end
   fresh = fresh and (keys[1] == nil or call('EXISTS', unpack(keys)) == 0)
 end
-local answer, old, mixed = {}, {}, false
+local answer, known, mixed = {}, false, false
 if not fresh then
   local digests = {}
   for _, run in ipairs(runs) do
-    run.letters = {}
+    if look(run, digests, true) then mixed = true end
     for i = 1, run.n do
-      local base = run.first + (i - 1) * run.width
-      local id, digest = ARGV[base], ARGV[base + 2]
-      local how, over = verdict(id, digest)
-      if digests[id] then
-        over = nil
-        if how == 'o' then how = digests[id] == digest and 'd' or 'c' end
-      else
-        digests[id] = digest
-      end
-      if over then old[#old + 1] = over end
-      if how == 'c' then mixed = true end
-      run.letters[i] = how
-      answer[#answer + 1] = how
+      local how = run.letters[i]
+      answer[#answer + 1] = (how == 'd' or how == 'c') and how or 'o'
+      known = known or how ~= 'd' and run.old[i] ~= nil
     end
   end
 end
 if mixed then return { table.concat(answer), epoch } end
 
 -- The first write grows memory, so that a full server refuses the whole.
-if old[1] then
+if known then
   call('SET', P .. '-', '1')
-  for _, r in ipairs(old) do remove(r) end
   call('UNLINK', P .. '-')
 end
-for _, run in ipairs(runs) do
-  prepare(run)
-  local ids = {}
-  for i = 1, run.n do
-    if fresh or run.letters[i] == 'o' then ids[#ids + 1] = write_record(run, i) end
-  end
-  if ids[1] then place_run(run, ids) end
-end
+for _, run in ipairs(runs) do write_run(run) end
+save_groups()
 close_books()
 return { table.concat(answer), epoch }

@@ -30,7 +30,7 @@ local function view(id)
   if not r then
     local raw, index = place_of(id)
     local G = raw and living(raw)
-    if G and not G.U and index < G.T then return row_view(G, index) end
+    if G and not G.U and index < G.rows then return row_view(G, index) end
     return false
   end
   local due = r.state == '1' and call('ZSCORE', P .. 'd', id)

@@ -62,7 +62,7 @@ for _, name in ipairs(call('SMEMBERS', P .. 'pn')) do
       if pushed + 7 * DAY <= now then
         count(r.q, 'p', -1)
         unlist_parked(r)
-        finish(r, '5', 'unknown-task', nil)
+        end_by_store(r, '5', 'unknown-task', nil)
         write(r)
       end
     end

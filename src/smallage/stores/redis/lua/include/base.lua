@@ -8,7 +8,8 @@ if not now then
   local t = call('TIME')
   now = t[1] * 1000000 + t[2]
 end
-local DAY, TOMB = 86400000000, 60000000
+--#const DAY 86400000000
+--#const TOMB 60000000
 local format = string.format
 local function int(x) return format('%.0f', x) end
 local now_text = int(now)

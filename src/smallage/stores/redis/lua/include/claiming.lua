@@ -1,7 +1,7 @@
 --#include promote
 -- Handing out work. The answer holds seven items for each claim: id, number of its line, number of its name (nil: a
 -- like member), payload (nil: the template's), pushed at, kept for, and what is rare: {expires, counts, generation,
--- group + place, body of, row, token, started} or a like member's row.
+-- group + place, body of, row, what it follows, token, started} or a like member's row.
 local flat, lines, line_numbers, names, seen_names = {}, {}, {}, {}, {}
 local templates, seen_templates = {}, {}
 local first_token, last_token, spent
@@ -72,7 +72,7 @@ local function take_uncommon(id, q, number, session, nonce)
   local expires = f.x or of.x
   if expires and expires ~= '0' and (tonumber(expires) or 0) <= now then
     count(q, 'r', -1)
-    finish(r, '5', 'expired', nil)
+    end_by_store(r, '5', 'expired', nil)
     write(r)
     return false
   end
@@ -88,14 +88,14 @@ local function take_uncommon(id, q, number, session, nonce)
   hold(key_of(id), session, nonce)
   if G then group_runs(G) end
   add_claim(id, number, not r.like and f.n, payload, f.a or false, f.t or false,
-    { f.x or false, f.v or false, f.h or false, f.i or false, f.j or false, row })
+    { f.x or false, f.v or false, f.h or false, f.i or false, f.j or false, row, f.A or false })
   return true
 end
 
 -- Hands out up to `want` next members of a group by its cursor. Returns how many; the cursor says whether it is spent.
 local function take_members(G, number, want, session, nonce, held)
   local first = G.c
-  local last = math.min(first + want, G.T) - 1
+  local last = math.min(first + want, G.rows) - 1
   if last < first then return 0 end
   local ids, keys = {}, {}
   local before = 'm' .. G.raw
@@ -125,7 +125,7 @@ local function take_members(G, number, want, session, nonce, held)
       spent = spent + 1
       local r = { id = id, f = {}, new = {}, group = G.raw, index = index, like = true, name = G.n, q = G.q, prio = G.r,
         keep = tonumber(G.t) or DAY, flags = 0, gen = 1, tok = 0, state = 'r' }
-      finish(r, '5', 'expired', nil)
+      end_by_store(r, '5', 'expired', nil)
       write(r)
     else
       hold(keys[i], session, nonce)
@@ -134,7 +134,7 @@ local function take_members(G, number, want, session, nonce, held)
       add_claim(id, number, false, false, false, false, rows[i] or '')
     end
   end
-  if G.T - G.c - G.w <= 0 then G.c, G.w = G.T, 0 end
+  if G.rows - G.c - G.w <= 0 then G.c, G.w = G.rows, 0 end
   count(G.q, 'r', -n)
   count(G.q, 'n', n)
   G.R = G.R + n
@@ -158,7 +158,7 @@ local function take_line(queue, q, priority, want, session, nonce, held)
       if #id == 17 and string.byte(id) == 103 then
         local G = group(string.sub(id, 2))
         if G then want = want - take_members(G, number, want, session, nonce, held) end
-        if G and G.c < G.T then
+        if G and G.c < G.rows then
           short = false
           break
         end
@@ -189,12 +189,20 @@ local function take_line(queue, q, priority, want, session, nonce, held)
         end
       end
       used = used + 1
+      if put_off[1] then -- what follows an expired task comes first
+        short = false
+        break
+      end
     end
     if plain > 0 then
       count(q, 'r', -plain)
       count(q, 'n', plain)
     end
     if used > 0 then call('LPOP', key, used) end
+    if put_off[1] then
+      put_in_front(put_off)
+      put_off = {}
+    end
     if short and used == #entries then return want, true end
   end
   return want, false
@@ -245,7 +253,7 @@ local function claim_again(session, nonce)
       show_name(f.n)
     end
     add_claim(r.id, line_number(text_of('q', r.q), r.prio), not r.like and f.n, payload, f.a or false, f.t or false,
-      { f.x or false, f.v or false, f.h or false, f.i or false, f.j or false, row, f.k,
+      { f.x or false, f.v or false, f.h or false, f.i or false, f.j or false, row, f.A or false, f.k,
         int(r.tok - (tonumber(f.b) or 0)) })
   end
 end
@@ -266,7 +274,7 @@ local function claim()
     else
       call('HSET', P .. 'h:' .. session, 'o', nonce)
       first_token = math.max((tonumber(call('GET', P .. 'k') or nil) or 0) + 1, now)
-      last_token, spent = first_token - 1, 0
+      last_token, spent, put_off = first_token - 1, 0, {}
       local held, mark_of_session = {}, '@' .. session
       for _, queue in ipairs(queues) do
         if want > 0 then want = take_queue(queue, want, mark_of_session, nonce, held) end

@@ -1,6 +1,6 @@
 --#include order
 -- Groups: hash g:<raw id>. Loaded once a script, changed as a table, written back by `save_groups`.
-local GROUP = { 'a', 'D', 'F', 'C', 'R', 'Y', 'S', 'T', 'c', 'w', 'e', 'B', 'K', 'd', 'x', 't', 'm', 'n', 'q', 'r', 'g',
+local GROUP = { 'a', 'D', 'F', 'C', 'R', 'Y', 'S', 'T', 'c', 'w', 'e', 'B', 'f', 'L', 'K', 'd', 'x', 't', 'm', 'n', 'q', 'r', 'g',
   'z', 'v', 'b', 'U', 'V', 'h', 'P' }
 local groups = {}
 local function group(raw)
@@ -12,9 +12,10 @@ local function group(raw)
     return false
   end
   G = { raw = raw, key = P .. 'g:' .. raw }
-  for i = 1, 13 do G[GROUP[i]] = tonumber(v[i]) or 0 end
-  if not v[13] then G.K = DAY end
-  for i = 14, #GROUP do G[GROUP[i]] = v[i] or nil end
+  for i = 1, 15 do G[GROUP[i]] = tonumber(v[i]) or 0 end
+  if not v[15] then G.K = DAY end
+  for i = 16, #GROUP do G[GROUP[i]] = v[i] or nil end
+  G.rows = G.T - G.L -- members that came late stand behind the rows
   G.q = G.q or '0'
   G.r = G.r or '0'
   groups[raw] = G

@@ -1,6 +1,6 @@
---#include record
+--#include following
 -- The edges between a task's states, as the other stores have them. All work on loaded records; callers `save`.
-local FRONT = true
+--#const FRONT true
 
 local function to_ready(r, front)
   put(r, 's', nil)
@@ -33,6 +33,8 @@ local function unplace(r)
     flag(r, LEFT, true)
   elseif r.state == '1' then
     call('ZREM', P .. 'd', r.id)
+  elseif r.state == '2' then
+    call('ZREM', P .. 'w', r.id)
   elseif r.state == '3' then
     unlist_parked(r)
   end
@@ -83,7 +85,7 @@ end
 local function free_rows(G, index)
   local first = math.floor(index / 128) * 16
   local size = 128
-  if G.z then size = math.min(128, G.T - first * 8) end
+  if G.z then size = math.min(128, G.rows - first * 8) end
   if call('BITCOUNT', G.key .. ':b', first, first + 15) >= size then call('UNLINK', chunk(G, 'a', index)) end
 end
 
@@ -152,6 +154,11 @@ local function finish(r, state, reason, result)
     end
   end
 end
+-- An end that the store makes by itself, which may have to be followed up.
+local function end_by_store(r, state, reason, result)
+  if r.like or r.flags >= FOLLOWS then follow_end(r, state, reason) end
+  finish(r, state, reason, result)
+end
 local function write(r)
   if not r.removed then save(r) end
 end
@@ -174,9 +181,8 @@ finish_if_ended = function(G)
   G.dirty = true
   list_group(G)
   local body = G.b and load(G.b)
-  if not body or body.state ~= '2' then return end
-  count(body.q, 'w', -1)
-  call('ZREM', P .. 'w', body.id)
+  if not body or body.state ~= '2' or body.f.j ~= G.raw then return end
+  unplace(body)
   local wait = G.h and { string.match(G.h, '^(%S+) (%S+) (%S+) (%S+)$') } or {}
   local due, expires = times(tonumber(wait[1]), tonumber(wait[2]), tonumber(wait[3]), tonumber(wait[4]))
   put(body, 'x', expires and int(expires) or nil)
@@ -188,7 +194,7 @@ end
 local function goes_back(r)
   local G = r.group and group(r.group)
   if has(r, REVOKED) or (G and G.v) then
-    finish(r, '6', 'revoked', nil)
+    end_by_store(r, '6', 'revoked', nil)
     return false
   end
   return true
@@ -205,9 +211,9 @@ local function charge(r, which, err)
   local max_crashes, max_lost = budgets(r)
   local times = v[2] + v[3]
   if v[2] > max_crashes then
-    finish(r, '5', 'crashed', err)
+    end_by_store(r, '5', 'crashed', err)
   elseif v[3] > max_lost then
-    finish(r, '5', 'lost', err)
+    end_by_store(r, '5', 'lost', err)
   elseif times == 1 then
     to_ready(r, FRONT)
   else

@@ -3,7 +3,7 @@
 local function promote_group(raw)
   local G = group(raw)
   if not G then return end
-  local n = G.T - G.c - G.w
+  local n = G.rows - G.c - G.w
   call('HDEL', G.key, 'd', 'P')
   G.d, G.P = nil, nil
   count(G.q, 's', -n)

@@ -2,6 +2,15 @@
 -- Removal of what has outlived its retention, in bounded steps: `left` is what this call may still do.
 local left = 500
 
+-- The record of an ended member goes; its end went out of the totals with the group's.
+local function sweep_record(raw, id)
+  local r = load(id)
+  if r and r.group == raw and ENDED[r.state] then
+    r.keep = DAY
+    remove(r)
+    total(ENDED[r.state], 1)
+  end
+end
 -- Chunks and records of removed groups: list `gz`, entries raw id, next chunk, number of chunks, kind.
 local function sweep()
   while left > 0 do
@@ -15,12 +24,7 @@ local function sweep()
       local rows = key .. ':a:' .. int(next_chunk)
       if unlike == '1' then
         for _, id in ipairs(call('HVALS', rows)) do
-          local r = load(id)
-          if r and r.group == raw and ENDED[r.state] then
-            r.keep = DAY
-            remove(r)
-            total(ENDED[r.state], 1)
-          end
+          sweep_record(raw, id)
           left = left - 1
         end
       end
@@ -34,15 +38,11 @@ local function sweep()
       return
     end
     if unlike == '0' then
-      for _, index in ipairs(call('SMEMBERS', key .. ':d')) do
-        local r = load('m' .. raw .. index)
-        if r and r.like and ENDED[r.state] then
-          remove(r)
-          total(ENDED[r.state], 1)
-        end
-      end
+      for _, index in ipairs(call('SMEMBERS', key .. ':d')) do sweep_record(raw, 'm' .. raw .. index) end
+      for _, id in ipairs(call('HVALS', key .. ':l')) do sweep_record(raw, id) end
+      call('SREM', P .. 'gl', raw)
     end
-    call('UNLINK', key .. ':d')
+    call('UNLINK', key .. ':d', key .. ':l')
   end
 end
 -- Takes an ended group away: at once for readers, its chunks in steps. Returns how many records went with it.
@@ -106,6 +106,14 @@ local function prune()
     call('ZREM', P .. 'f', first)
   end
   prune_list(P .. 'ts', false)
+  -- Revokes of tasks that never came.
+  if left > 0 then
+    for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'ra', '-inf', now - AHEAD, 'LIMIT', 0, left)) do
+      call('ZREM', P .. 'ra', id)
+      forget_ahead(id)
+      left = left - 1
+    end
+  end
   sweep()
   return left <= 0
 end

@@ -10,7 +10,7 @@ end
 -- A body that is dead, or has not started, waits for the group again; one that ran or runs stays.
 local function rewait_body(G)
   local body = G.b and load(G.b)
-  if not body or body.broken then return end
+  if not body or body.broken or body.f.j ~= G.raw then return end
   if body.state == '5' then
     G.B = 0
     clear_counts(body)

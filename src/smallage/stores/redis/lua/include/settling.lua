@@ -1,8 +1,9 @@
 --#include claiming
---#include insert
+--#include then
 -- Ends and moves of claims. A settlement is: id, generation, token, nonce, kind, and what the kind brings:
--- d(one): result · e: done without one · D(one) and f(ailed): bytes, (f: reason,) messages · c(ancelled): bytes, reason · r(etry): due, delay, bytes error,
--- bytes payload, queue, priority, expiry, bytes note · s(nooze): delay · l (released) · k (parked) · x (crashed): bytes
+-- d(one): result · e: done without one · D(one) and f(ailed): bytes, (f: reason,) ends, messages · R(eplaced): messages ·
+-- c(ancelled): bytes, reason · r(etry): due, delay, bytes error, bytes payload, queue, priority, expiry, bytes note ·
+-- s(nooze): delay · l (released) · k (parked) · x (crashed): bytes
 
 -- The two common ends are done at once and only their books are gathered: a plain record, and a like member.
 local plain_ends, plain_ids, plain_tombs = 0, {}, {}
@@ -143,6 +144,41 @@ local function retry(r, due, delay_us, payload, queue, priority, expires, note)
   to_scheduled(r, due or now + delay_us)
 end
 
+-- A like member takes from its group what it had of it.
+local function become_unlike(r)
+  local G = group(r.group)
+  put(r, 'i', r.group .. int(r.index))
+  put(r, 'n', G.n)
+  put(r, 'g', G.g)
+  put(r, 'a', int(G.a))
+  put(r, 'q', r.q ~= '0' and r.q or nil)
+  put(r, 'r', r.prio ~= '0' and r.prio or nil)
+  put(r, 't', G.t)
+  put(r, 'm', G.m)
+  call('HSET', G.key .. ':l', r.index, r.id)
+  call('SADD', P .. 'gl', r.group)
+  r.like = nil
+end
+-- The task gives its place to others: it becomes a seat. A body has ended as far as its group is concerned.
+local function become_seat(r)
+  local B = r.f.j and group(r.f.j)
+  if B then
+    B.B = now
+    B.dirty = true
+    list_group(B)
+    put(r, 'j', nil)
+  end
+  put_bytes(r, 'p', nil)
+  put_bytes(r, 'u', nil)
+  put(r, 'x', nil)
+  put(r, 's', '2')
+  r.state = '2'
+  if r.like then become_unlike(r) end
+  flag(r, SEAT, true)
+  count(r.q, 'w', 1)
+  call('ZADD', P .. 'w', now, r.id)
+end
+
 local apply = {
   D = function(r)
     finish(r, '4', nil, bytes())
@@ -155,7 +191,7 @@ local apply = {
   c = function(r)
     local result, reason = bytes(), arg()
     flag(r, RAN, true)
-    finish(r, '6', reason, result)
+    end_by_store(r, '6', reason, result)
   end,
   r = function(r)
     local due, delay_us = tonumber(arg()), number()
@@ -168,6 +204,10 @@ local apply = {
     local delay_us = number()
     add_count(r, 4)
     if goes_back(r) then to_scheduled(r, now + delay_us) end
+  end,
+  R = function(r)
+    add_count(r, 4)
+    if goes_back(r) then become_seat(r) end
   end,
   l = function(r)
     add_count(r, 4)
@@ -188,7 +228,10 @@ local function skip(kind)
   elseif kind == 'D' or kind == 'f' then
     bytes()
     if kind == 'f' then arg() end
-    for _ = 1, number() do read_run() end
+    end_others(true)
+    skip_then()
+  elseif kind == 'R' then
+    skip_then()
   elseif kind == 'c' then
     bytes()
     arg()
@@ -277,6 +320,11 @@ local function settle_one()
   drop_claim(r)
   apply[kind](r)
   write(r)
-  if kind == 'D' or kind == 'f' then push_then() end
+  if kind == 'D' or kind == 'f' then
+    end_others()
+    push_then()
+  elseif kind == 'R' then
+    if r.state == '2' then push_then() else skip_then() end
+  end
   return 'o'
 end
