@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
-from smallage.app import Smallage, current_app, share
+from smallage.app import Smallage, share
+from smallage.app.current import the_app
+from smallage.app.registry import declared
 
 if TYPE_CHECKING:
     from smallage.app.decorators import BoundDecorator, Decorator
@@ -22,8 +24,9 @@ class SharedTask:
         self.__dict__.update(_function=function, _options=options, __doc__=function.__doc__, __wrapped__=function)
 
     def _task(self) -> Any:
-        app = current_app()
-        return app.tasks[self._name_in(app)]
+        app = the_app()
+        name = self._name_in(app)
+        return declared(app.tasks, name) or app.tasks[name]
 
     def _name_in(self, app: Smallage) -> str:
         function = self._function
@@ -31,7 +34,7 @@ class SharedTask:
 
     def register(self, app: Smallage) -> None:
         """Make the function a task of `app`, if it is none yet."""
-        if self._name_in(app) not in app.tasks:
+        if declared(app.tasks, self._name_in(app)) is None:
             app.task(**self._options)(self._function)
 
     def __getattr__(self, name: str) -> Any:
@@ -44,7 +47,7 @@ class SharedTask:
         return self._task()(*args, **kwargs)
 
     def __repr__(self) -> str:
-        return f"<@shared_task: {self._name_in(current_app())}>"
+        return f"<@shared_task: {self._name_in(the_app())}>"
 
 
 @overload

@@ -16,7 +16,6 @@ import pytest
 import smallage
 from smallage import Celery, Smallage, Task, current_app
 from smallage.core.errors import (
-    AlreadyRegistered,
     DuplicateTaskNameWarning,
     ImproperlyConfigured,
     NotRegistered,
@@ -123,8 +122,17 @@ def test_classes_of_tasks(app):
     assert made.current().envelope.queue == "sums"
     with pytest.raises(TypeError):
         made.delay(1)
-    with pytest.raises(AlreadyRegistered):
-        app.register_task(Add())
+    again = app.register_task(Add(), queue="other")
+    assert again is app.tasks["add"]
+    assert again.queue == "other"
+
+    class Other(Task):
+        name = "add"
+
+        def run(self): ...
+
+    with pytest.warns(DuplicateTaskNameWarning, match="the second replaces the first"):
+        assert app.register_task(Other) is app.tasks["add"]
     with pytest.raises(NotImplementedError):
         Task().run()
 
@@ -133,7 +141,7 @@ def test_a_task_class_for_the_whole_app():
     app = Smallage("x", task_cls=f"{__name__}:Special", broker="memory://", set_as_current=False)
     made = app.task(name="made")(lambda: None)
     assert isinstance(made, Special)
-    assert app.Task is Special
+    assert issubclass(app.Task, Special)
 
 
 class Special(Task):

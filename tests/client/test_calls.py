@@ -315,7 +315,7 @@ def test_ignored_results(bench):
 def test_settings_that_have_no_effect_are_told_once(caplog):
     bench = Bench(broker_heartbeat=5)
     app = Smallage("shop", broker="memory://", broker_heartbeat=5, set_as_current=False)
-    with caplog.at_level(logging.WARNING, "smallage"):
+    with caplog.at_level(logging.INFO, "smallage"):
         app.store.counts()
         app.store.counts()
     assert caplog.text.count("broker_heartbeat has no effect") == 1

@@ -1,6 +1,6 @@
 """The app. Its class is put together from one part after another:
 
-`configured` ← `stored` ← `patience` ← `sending` ← `registering` ← `calling` ← `base`
+`configured` ← `stored` ← `patience` ← `sending` ← `registering` ← `calling` ← `discovering` ← `base`
 """
 
 from smallage.app.base import Celery, Smallage

@@ -6,11 +6,15 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from msgspec import structs
+
 from smallage.app.registering import Registering
+from smallage.app.registry import declared
 from smallage.core import calls, options
 from smallage.core.errors import QueueNotFound
 from smallage.core.ids import check_name
 from smallage.core.message import Envelope
+from smallage.request import running
 from smallage.result import AsyncResult
 from smallage.task import arguments, keywords
 
@@ -23,6 +27,8 @@ class Calling(Registering):
     ) -> AsyncResult[Any]:
         """Push a task by name, registered here or not. Options as for `Task.apply_async`; those of a task registered
         here are the defaults."""
+        if self.conf.task_always_eager:
+            _warn_of_eager()
         task = self.tasks.get(name)
         calls.check(call)
         args, kwargs = arguments(name, args), keywords(name, kwargs)
@@ -32,11 +38,11 @@ class Calling(Registering):
         else:
             base = self.base_envelope(check_name(name))
             answer = options.route(self.conf.task_routes, name, args, kwargs, call)
-            call = {**{key: answer[key] for key in ("queue", "priority") if key in answer}, **call}
+            call = {**{key: value for key, value in answer.items() if key in options.CALL_OPTIONS}, **call}
             envelope, extras = self.call(base, call, (None, None))
         message = self.message(envelope, args, kwargs, extras, (), self.conf.task_payload_warning or 2**53, call)
         self.publish((message,), call.get("retry"), call.get("retry_policy"))
-        return AsyncResult(message.id, self._app(), task)
+        return AsyncResult(message.id, self.itself(), task)
 
     def base_envelope(self, name: str) -> Envelope:
         """What the settings alone say about a task."""
@@ -52,9 +58,13 @@ class Calling(Registering):
         )
 
     def known_queue(self, queue: str) -> str:
-        """`queue`, unless the settings list the queues and forbid others (QueueNotFound)."""
+        """`queue`, or the one in `task_queues` that has this routing key. Raises QueueNotFound for another one if the
+        settings forbid them."""
         conf = self.conf
-        if not conf.task_create_missing_queues and queue not in (*conf.task_queues, conf.task_default_queue):
+        queues = conf.task_queues
+        if queues and queue not in queues:
+            queue = next((one.name for one in queues if one.routing_key == queue), queue)
+        if not conf.task_create_missing_queues and queue not in (*queues, conf.task_default_queue):
             raise QueueNotFound(f"The queue '{queue}' is not in task_queues, and task_create_missing_queues is off.")
         return queue
 
@@ -62,9 +72,34 @@ class Calling(Registering):
         self, base: Envelope, call: Mapping[str, Any], limits: tuple[float | None, float | None]
     ) -> tuple[Envelope, dict[str, Any] | None]:
         """Envelope and extras of a call with options over a task's own."""
+        if self.conf.task_inherit_parent_priority and call.get("priority") is None:
+            call = self._inherit_priority(base.name, call)
         if not call:
             return base, None
+        if call.get("queue") is None and call.get("routing_key"):
+            call = {**call, "queue": call["routing_key"]}
         envelope = calls.call_envelope(base, call, self.conf.result_expires, time.time_ns() // 1000, self.zone())
         if envelope.queue != base.queue:
-            self.known_queue(envelope.queue)
+            queue = self.known_queue(envelope.queue)
+            if queue != envelope.queue:
+                envelope = structs.replace(envelope, queue=queue)
         return envelope, calls.call_extras(call, limits, envelope.due_us)
+
+    def _inherit_priority(self, name: str, call: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A call with the priority of the task that makes it, unless the called task has one of its own."""
+        request, task = running.get(), declared(self.tasks, name)
+        if request is None or request.claim is None or (task is not None and task.priority is not None):
+            return call
+        return {**call, "priority": request.claim.priority}
+
+
+def _warn_of_eager() -> None:
+    import warnings
+
+    from smallage.core.errors import AlwaysEagerIgnored
+
+    warnings.warn(
+        "send_task sends, although task_always_eager is on: a name alone cannot be run here. Call the task instead.",
+        AlwaysEagerIgnored,
+        stacklevel=3,
+    )

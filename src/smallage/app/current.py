@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from smallage.app.proxy import Proxy
 from smallage.request import running
 
 if TYPE_CHECKING:
@@ -18,13 +19,11 @@ _current: Smallage | None = None
 _shared: list[Callable[[Smallage], None]] = []
 
 
-def current_app() -> Smallage:
+def the_app() -> Smallage:
     """The app that was made (or `set_current`) last; a nameless one if there is none."""
     if _current is not None:
         return _current
-    from smallage.app.base import Smallage
-
-    return Smallage()
+    return default_app()
 
 
 def set_current(app: Smallage) -> None:
@@ -33,10 +32,31 @@ def set_current(app: Smallage) -> None:
     _current = app
 
 
-def current_task() -> Any:
+_default: Smallage | None = None
+
+
+def default_app() -> Smallage:
+    """The nameless app that is there when a program makes none; its settings are those of CELERY_CONFIG_MODULE, else
+    of a module `celeryconfig` if there is one."""
+    global _default
+    if _default is None:
+        from smallage.app.base import Smallage
+
+        _default = Smallage(set_as_current=False)
+        _default.config_from_object(os.environ.get("CELERY_CONFIG_MODULE") or "celeryconfig", silent=True)
+    return _default
+
+
+def the_task() -> Any:
     """The task that a worker runs here, if any."""
     request = running.get()
     return None if request is None else request.task_object
+
+
+current_app = Proxy(the_app, "current app")
+"""The app that tasks and results use which name none; called, it gives the app itself."""
+current_task = Proxy(the_task, "current task")
+"""The task that a worker runs here; false if there is none. Called, it gives the task itself, or None."""
 
 
 def share(register: Callable[[Smallage], None]) -> None:

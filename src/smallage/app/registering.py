@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeAlias, TypeVar, overload
 
+from smallage.app.annotating import annotate
+from smallage.app.declaration import Declaration
 from smallage.app.importing import named
-from smallage.app.registry import Registry
+from smallage.app.pending import PendingTask, become, pending
+from smallage.app.registry import OpenRegistry, Registry, declared
 from smallage.app.sending import Sending
 from smallage.core.binding import is_coroutine
-from smallage.core.errors import AlreadyRegistered
 from smallage.core.ids import can_be_name, check_name
 from smallage.request import running
-from smallage.task import Task, check_options, make_task
+from smallage.signals import Signal
+from smallage.task import Task, check_options
 
 if TYPE_CHECKING:
     from smallage.app.base import Smallage
@@ -23,20 +27,37 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+_ABOUT_DECLARING = frozenset({"lazy", "shared", "filter"})
+"""Options of the decorator that are no attributes of the task."""
 AnyTask: TypeAlias = Task[Any, Any]
 TaskClass: TypeAlias = type[AnyTask]
 
 
 class Registering(Sending):
-    """Tasks: the decorator, the registry, names."""
+    """Tasks: the decorator, the registry, names.
+
+    A declared task is built at its first use or by `finalize`, so that settings and the class of tasks may come later.
+    """
 
     main: str | None
+    task_cls: Any = Task
+    """Class under the app's tasks, or its name "module:Class"."""
 
-    def __init__(self, task_cls: Any, strict_typing: bool) -> None:
+    def __init__(self, task_cls: Any, strict_typing: bool, autofinalize: bool) -> None:
         super().__init__()
-        self.tasks = Registry()
+        self.tasks: Registry = OpenRegistry()
+        self.tasks.finalize = lambda: self.finalize(auto=True)
+        self.finalized = False
+        self.autofinalize = autofinalize
+        self.on_after_finalize = Signal("on_after_finalize")
+        """Sent when all declared tasks have been built."""
         self.strict_typing = strict_typing
-        self.task_cls: Any = task_cls or Task
+        if task_cls is not None:
+            self.task_cls = task_cls
+        self.building = threading.RLock()
+        """Held while declared tasks are built."""
+        self._base: TaskClass | None = None
+        self._functions: dict[str, Any] = {}
 
     @overload
     def task(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
@@ -62,65 +83,94 @@ class Registering(Sending):
                 f"@app.task makes a task of a function, not of {function!r}. Name it with @app.task(name=...); a Task "
                 "class goes to app.register_task."
             )
-        values = dict(given)
+        values = {name: value for name, value in given.items() if name not in _ABOUT_DECLARING}
         bind = bool(values.pop("bind", False))
-        base = values.pop("base", None) or self._task_class()
-        if not (isinstance(base, type) and issubclass(base, Task)):
+        base = values.pop("base", None)
+        if base is not None and not (isinstance(base, type) and issubclass(base, Task)):
             raise TypeError(f"base must be a class made from smallage.Task, not {base!r}.")
         name = values.pop("name", None) or self.gen_task_name(function.__name__, function.__module__)
         values.setdefault("typing", self.strict_typing)
         check_options(values)
-        known = self.tasks.get(check_name(name))
-        if known is not None:
-            return self._again(known, function)
-        task = make_task(self._app(), function, name, base, bind, values)
-        self.tasks[name] = task
-        return task
+        task = declared(self.tasks, check_name(name))
+        if task is not None:
+            self._warn_of_second(name, function)
+        else:
+            plan = Declaration(self, function, name, base, bind, values)
+            task = plan.task = pending(plan)
+            self._functions[name] = function
+            self.tasks[name] = task
+            if self.finalized or not given.get("lazy", True):
+                become(task)
+        choose = given.get("filter")
+        return task if choose is None else choose(task)
 
-    def _app(self) -> Smallage:
+    def check_finalized(self) -> None:
+        """Raise RuntimeError if declared tasks may not be built yet."""
+        if not (self.finalized or self.autofinalize):
+            raise RuntimeError(
+                "Contract breach: app not finalized. Its autofinalize is off: call app.finalize() once all tasks are "
+                "declared."
+            )
+
+    def finalize(self, auto: bool = False) -> None:
+        """Build all declared tasks; later ones are built where they are declared. It happens at the first look at
+        `tasks`. Raises RuntimeError for `auto` if the app's `autofinalize` is off."""
+        with self.building:
+            if self.finalized:
+                return
+            if auto:
+                self.check_finalized()
+            self.finalized = True
+            object.__setattr__(self.tasks, "__class__", Registry)
+            for task in list(self.tasks.values()):
+                if type(task) is PendingTask:
+                    become(task)
+        self.on_after_finalize.send(sender=self)
+
+    def _after_fork(self) -> None:
+        self.building = threading.RLock()
+        super()._after_fork()
+
+    def itself(self) -> Smallage:
+        """The app."""
         return self  # type: ignore[return-value]  # the only class made from this one
 
-    def _again(self, known: AnyTask, function: Any) -> AnyTask:
+    def _warn_of_second(self, name: str, function: Any) -> None:
         """A second function under a taken name: the first stays, unless it is the same source read again."""
-        import warnings
+        before = self._functions.get(name)
+        if before is None or not _same(before, function):
+            warn_of_name(name, "the first stays")
 
-        from smallage.core.errors import DuplicateTaskNameWarning
-
-        before = known.function()
-        same = getattr(before, "__qualname__", 1) == getattr(function, "__qualname__", 2) and getattr(
-            before, "__module__", 1
-        ) == getattr(function, "__module__", 2)
-        if not same:
-            warnings.warn(
-                f"Two functions are registered as the task '{known.name}'; the first stays. Give the second a name of "
-                "its own: @app.task(name=...).",
-                DuplicateTaskNameWarning,
-                stacklevel=4,
-            )
-        return known
-
-    def register_task(self, task: AnyTask | TaskClass) -> AnyTask:
-        """Register an instance of a Task class; raises AlreadyRegistered for a taken name."""
+    def register_task(self, task: AnyTask | TaskClass, **options: Any) -> AnyTask:
+        """Register an instance of a Task class, in place of one of its name; `options` become its attributes."""
         made = task() if isinstance(task, type) else task
         if not made.name:
             made.name = self.gen_task_name(type(made).__name__, type(made).__module__)
-        if check_name(made.name) in self.tasks:
-            raise AlreadyRegistered(f"A task '{made.name}' is registered already.")
-        made.app = self._app()
+        known = self.tasks.get(check_name(made.name))
+        if known is not None and type(known) is not type(made):
+            warn_of_name(made.name, "the second replaces the first")
+        for name, value in options.items():
+            setattr(made, name, value)
+        made.app = self.itself()
         made.is_async = is_coroutine(made.function())
         self.tasks[made.name] = made
+        annotate(made, self.conf.task_annotations)
         return made
-
-    def _task_class(self) -> TaskClass:
-        if isinstance(self.task_cls, str):
-            self.task_cls = named(self.task_cls)
-        found: TaskClass = self.task_cls
-        return found
 
     @property
     def Task(self) -> TaskClass:
-        """The class under the app's tasks, to be subclassed."""
-        return self._task_class()
+        """The class under the app's tasks, bound to it, to be subclassed. Another may be put in its place."""
+        if self._base is None:
+            found: TaskClass = named(self.task_cls) if isinstance(self.task_cls, str) else self.task_cls
+            if not isinstance(found, type):
+                raise TypeError(f"task_cls must be a class, not {found!r}.")
+            about = {"app": self, "abstract": True, "__module__": found.__module__, "__doc__": found.__doc__}
+            self._base = type(found.__name__, (found,), about)
+        return self._base
+
+    @Task.setter
+    def Task(self, kind: TaskClass) -> None:
+        self._base = kind
 
     def gen_task_name(self, name: str, module: str) -> str:
         """`module.name`; a script's `__main__` becomes the app's name or the script's."""
@@ -135,3 +185,26 @@ class Registering(Sending):
         """The task that runs here."""
         request = running.get()
         return None if request is None else request.task_object
+
+    current_worker_task = current_task
+
+
+def _same(one: Any, other: Any) -> bool:
+    """True for one function, and for one source that was read twice."""
+    return one is other or (
+        getattr(one, "__qualname__", 1) == getattr(other, "__qualname__", 2)
+        and getattr(one, "__module__", 1) == getattr(other, "__module__", 2)
+    )
+
+
+def warn_of_name(name: str, what: str) -> None:
+    """Two tasks have one name."""
+    import warnings
+
+    from smallage.core.errors import DuplicateTaskNameWarning
+
+    warnings.warn(
+        f"Two functions are registered as the task '{name}'; {what}. Give each a name of its own: @app.task(name=...).",
+        DuplicateTaskNameWarning,
+        stacklevel=5,
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 import sys
@@ -101,8 +100,8 @@ def _load(start: Start, line: Line, board: Board) -> tuple[Any, Plan] | None:
         app = find_app(options.app, options.workdir)
         if options.store_url:
             app.conf.pin("broker_url", options.store_url)
-        for module in (*app.conf.imports, *app.conf.include):
-            importlib.import_module(module)
+        app.import_default_modules()
+        app.finalize()
         if options.time_limit:
             app.conf.task_time_limit = options.time_limit
         if options.soft_time_limit:
