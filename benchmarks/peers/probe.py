@@ -37,6 +37,11 @@ def noop(a, b):
     return a
 
 
+async def anoop(a, b):
+    record(a, START)
+    return a
+
+
 def sleep(a, seconds):
     record(a, START)
     time.sleep(seconds)

@@ -20,6 +20,7 @@ CONFIGS = {
         "2 processes x 8 threads, results": dict(_T, results=1, procs=2),
         "solo, results": dict(pool="solo", c=1, results=1),
         "asyncio -c50, results": dict(pool="asyncio", c=50, results=1),
+        "asyncio -c50, coroutines, results": dict(pool="asyncio", c=50, results=1, aio=1),
         "processes -c2, results": dict(pool="processes", c=2, results=1),
     },
     "redis_time": {"1 process x 32 threads, results": dict(pool="threads", c=32, results=1)},
@@ -64,7 +65,7 @@ def build(url):
     o = probe.opts()
     app = Smallage("bench", broker=url)
     ignore = not o.get("results")
-    noop = app.task(name="noop", ignore_result=ignore)(probe.noop)
+    noop = app.task(name="noop", ignore_result=ignore)(probe.anoop if o.get("aio") else probe.noop)
     sleep = app.task(name="sleep", ignore_result=ignore)(probe.asleep if o.get("aio") else probe.sleep)
 
     @app.task(name="callback", ignore_result=True)

@@ -2,6 +2,7 @@
 
 One thread, one round trip at a time. While it is in flight, ended tasks gather for the next; when nothing is in flight
 an outcome is sent at once. So an idle worker answers without delay and a busy one settles a hundred tasks in one go.
+When tasks come singly but fast, it pauses a moment between round trips instead of listening for bells (`pace.Rhythm`).
 """
 
 from __future__ import annotations
@@ -75,6 +76,8 @@ class Engine:
         """Each queue is the first to be tried in its turn, so that a full one keeps none of the others waiting."""
         self._log = log
         self._pace = pace.Pace(places, prefetch_bound)
+        self._forecast = pace.Forecast()
+        self._rhythm = pace.Rhythm()
         self._places = places
         self._left = math.inf if max_tasks is None else max_tasks
         self._spent = spent
@@ -91,6 +94,10 @@ class Engine:
         self._alone: Claim | None = None
         self._hungry = True
         self._claimed_at = self._due_at = -math.inf
+        self._look_at = 0.0
+        """When to look whether running bodies are about to end."""
+        self._pause_until: float | None = None
+        """The next round trip is not to be made before; then it is to claim, for nobody listens to the bells."""
         self._head: Claim | None = None
         self._head_since = 0.0
         self._stop_at: float | None = None
@@ -157,6 +164,8 @@ class Engine:
 
     def _turn(self) -> None:
         self._board.seen = monotonic()
+        if self._pause_until is not None:
+            self._pause(self._pause_until)
         ended = self._gather()
         if self._why:
             self._hand_back(ended)
@@ -166,10 +175,17 @@ class Engine:
         elif not self._desk.ended:
             self._rest(room)
 
+    def _pause(self, until: float) -> None:
+        """Let tasks end and new ones come; whoever puts an outcome down meanwhile does not wake us."""
+        while not self._why and (left := until - monotonic()) > 0:
+            self._desk.wake.wait(left)
+        self._pause_until = None
+        self._hungry = True
+
     def _gather(self) -> list[Settlement]:
         """What has ended since the last look."""
         ended, pop = [], self._desk.ended.popleft
-        seconds, ran = 0.0, 0
+        times: list[float] = []
         for _ in range(min(len(self._desk.ended), BATCH)):
             claim, outcome, took = pop()
             self._in_hand -= 1
@@ -179,16 +195,22 @@ class Engine:
                 continue
             ended.append(Settlement(claim.id, claim.gen, claim.tok, claim.nonce, outcome))
             if took:
-                seconds += took
-                ran += 1
+                times.append(took)
                 if self._log.enabled:
                     self._log.ended(claim, outcome, took)
-        if ran:
-            self._pace.saw(seconds, ran)
-            self._left -= ran
-            if self._left <= 0 or (self._spent is not None and self._spent()):
-                self._recycle()
+        if times:
+            self._count(times)
         return ended
+
+    def _count(self, times: list[float]) -> None:
+        """So many bodies have ended, after so many seconds each."""
+        seconds = sum(times)
+        self._pace.saw(seconds, len(times))
+        if seconds >= pace.LONG * len(times):
+            self._forecast.saw(times)
+        self._left -= len(times)
+        if self._left <= 0 or (self._spent is not None and self._spent()):
+            self._recycle()
 
     def _recycle(self) -> None:
         if not self._why:
@@ -198,8 +220,19 @@ class Engine:
     def _room(self) -> int:
         if self._why or self._solitary or self._alone is not None:
             return 0
-        room = min(self._pace.capacity() - self._in_hand, MAX_CLAIM)
+        room = min(self._pace.capacity(self._ending()) - self._in_hand, MAX_CLAIM)
         return max(0, room if self._left == math.inf else min(room, int(self._left) - self._in_hand))
+
+    def _ending(self) -> int:
+        """How many long bodies are about to end, so that the next claims may be fetched: only while work is waiting."""
+        if not self._hungry or self._pace.length < pace.LONG:
+            return 0
+        now = monotonic()
+        if now < self._look_at:
+            return 0
+        started = [slot.started for slot in self._pool.slots if slot.claim is not None]
+        ending, self._look_at = self._forecast.look(now, started)
+        return ending
 
     def _may_claim(self) -> bool:
         now = monotonic()
@@ -208,8 +241,8 @@ class Engine:
         return self._hungry or now >= self._due_at or now - self._claimed_at >= LOOK_AGAIN
 
     def _round_trip(self, ended: list[Settlement], room: int) -> None:
-        request = None
-        if room and monotonic() < self._board.fence:
+        request, began = None, monotonic()
+        if room and began < self._board.fence:
             self._hungry = False  # before asking: a bell that rings meanwhile counts
             request = ClaimRequest(next(self._orders), room, f"{self._random.getrandbits(64):016x}")
         if ended:
@@ -230,19 +263,32 @@ class Engine:
             except GivenUp:  # told to stop, so it is no longer wanted
                 return
         if request is not None:
-            self._take(claimed, request.n)
+            self._note_when_to_claim(claimed, request.n)
+            if len(claimed.claims) < request.n:
+                self._queues_are_empty(began, len(ended), len(claimed.claims))
+            self._take(claimed.claims)
 
-    def _take(self, claimed: Claimed, asked: int) -> None:
-        """Put claims on the desk, and note when to claim next."""
+    def _queues_are_empty(self, began: float, settled: int, claimed: int) -> None:
+        """The round trip that began then has left nothing to claim: look again in a moment, or listen for a bell."""
+        self._rhythm.saw(began, settled, claimed)
+        if self._hungry:
+            return
+        gap = self._rhythm.gap()
+        if gap and claimed:
+            self._pause_until = began + gap
+        else:
+            self._bells.want()
+
+    def _note_when_to_claim(self, claimed: Claimed, asked: int) -> None:
         self._claimed_at = now = monotonic()
         self._due_at = math.inf
         if claimed.next_due_us is not None:
             self._due_at = now + max(0.0, (claimed.next_due_us - claimed.now_us) / 1e6)
-        claims = claimed.claims
-        if len(claims) == asked:
+        if len(claimed.claims) == asked:
             self._hungry = True
-        elif not self._hungry:
-            self._bells.want()
+
+    def _take(self, claims: tuple[Claim, ...]) -> None:
+        """Put claims on the desk."""
         if not claims:
             if self._burst and not self._in_hand and not self._hungry:
                 self.stop(Farewell.FINISHED)
@@ -262,8 +308,11 @@ class Engine:
     def _hand_out(self) -> None:
         waiting = len(self._desk.backlog)
         if waiting:
-            running = self._in_hand - waiting - len(self._solitary) - len(self._desk.ended)
-            self._pool.offer(self._pace.wakes(waiting, running))
+            awake = self._in_hand - waiting - len(self._solitary) - len(self._desk.ended)
+            if awake > 0:  # without those who may be at it for long
+                long_ago = monotonic() - pace.SHARE
+                awake -= sum(1 for slot in self._pool.slots if slot.claim is not None and slot.started < long_ago)
+            self._pool.offer(self._pace.wakes(waiting, max(0, awake)))
 
     def _rest(self, room: int) -> None:
         """Sleep until something has ended, a bell rings, something is due or a stall must be looked into."""
@@ -288,6 +337,8 @@ class Engine:
             until = min(until, self._due_at, self._claimed_at + LOOK_AGAIN)
         if self._desk.backlog:
             until = min(until, now + pace.STALL)
+        if self._hungry and self._look_at > now:
+            until = min(until, self._look_at)
         if self._stop_at is not None:
             until = min(until, self._stop_at)
         return max(0.0, until - now)
@@ -308,6 +359,7 @@ class Engine:
             self._pool.offer(self._places)
         elif now - self._head_since >= pace.LONG:
             self._pace.stalled()
+            self._forecast.failed()
             back = self._empty_backlog()
             mark("released", len(back))
             for claim in back:
