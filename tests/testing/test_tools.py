@@ -11,9 +11,9 @@ import pytest
 from smallage import testing
 from smallage.core import moments
 from smallage.core.errors import StoreFull, StoreUnavailable
-from smallage.core.message import Done, Envelope, Message, settlement
+from smallage.core.message import FOLLOW_ANY, Done, End, Envelope, Message, settlement
 from smallage.stores import base
-from smallage.stores.base import ClaimRequest, GroupBatch, SessionInfo, Store
+from smallage.stores.base import ClaimRequest, GroupBatch, LimitSpec, SessionInfo, Store
 from smallage.testing import FakeClock, FaultyStore, History, HistoryStore
 from smallage.testing.history import ENV
 
@@ -264,6 +264,40 @@ def test_groups_and_operators(store: Store, history: History) -> None:
     ]
 
 
+def test_what_follows_and_what_is_given_an_end(store: Store, history: History) -> None:
+    told = HistoryStore(store, history)
+    first = Message("1", b"", Envelope(name="add", follow=FOLLOW_ANY))
+    told.push([first])
+    told.revoke(["1"])
+    (claim,) = told.claim("s1", ClaimRequest(("celery",), 1, "n")).claims
+    told.settle("s1", [settlement(claim, Done(None, (), (End("2", "dead", reason="upstream"),)))])
+    assert [line for line in lines(history)[3:] if line[0] != "invoke"] == [
+        ("ok", "push", "after:1:1", "ok"),
+        ("claim", "claim", "after:1:1", None),
+        ("ok", "settle", "after:1:1", "ok"),
+        ("ok", "push", "2", "ok"),
+    ]
+
+
+def test_ticks_of_schedules(store: Store, history: History) -> None:
+    faulty = FaultyStore(store)
+    told = HistoryStore(faulty, history)
+    told.fire("s", 1, task("1"))
+    told.schedule_put("s", b"spec")
+    told.fire("s", 1, task("2"))
+    told.fire("s", 1, task("3"))
+    told.fire("s", 2, task("4"), skip=True)
+    faulty.fail("fire", after=True)
+    with pytest.raises(StoreUnavailable):
+        told.fire("s", 3, task("5"))
+    assert [line for line in lines(history) if line[0] != "invoke"] == [
+        ("fail", "push", "1", "unknown"),
+        ("ok", "push", "2", "fired"),
+        ("info", "push", "3", "late"),
+        ("info", "push", "5", None),
+    ]
+
+
 def test_a_line_cut_short_by_a_kill_is_left_out(history: History) -> None:
     history.append("invoke", "push", id="1")
     with open(history.path, "a", encoding="utf-8") as file:
@@ -278,3 +312,17 @@ def test_nothing_is_written_without_a_file(store: Store, monkeypatch: pytest.Mon
     store.push([task("1")])
     (claim,) = store.claim("s1", ClaimRequest(("celery",), 1, "n")).claims
     testing.started(claim)
+
+
+def test_every_verb_is_passed_on(store: Store, history: History) -> None:
+    """A wrapper that forgot one would hide a store's newer verbs from tests."""
+    verbs = [name for name in vars(Store) if not name.startswith("_") and callable(getattr(Store, name))]
+    assert {"limit", "limits", "fire", "schedules", "answer", "answers", "group_push"} <= set(verbs)
+    for wrapper in (FaultyStore(store), HistoryStore(store, history)):
+        assert all(callable(getattr(wrapper, verb)) for verb in verbs)
+        wrapper.limit("task:add", LimitSpec(1))
+        wrapper.schedule_put("s", b"spec", "app")
+        wrapper.answer("ticket", "node", b"data")
+        assert wrapper.limits() == store.limits() != {}
+        assert wrapper.schedules() == store.schedules() != []
+        assert wrapper.answers("ticket") == {"node": b"data"}

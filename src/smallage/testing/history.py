@@ -9,7 +9,8 @@ Each line has `pid`, `event`, `act` and what belongs to it:
 * `ok`, acts `revoke`, `requeue`: `id`, `verdict`; acts `purge`, `forget`, `group_revoke`, `group_retry`: `what` and
   `number`.
 
-Children in the `then` of a stale settlement are `info`: the accepted settlement of the same task may have pushed them.
+Children in the `then` and `ends` of a stale settlement are `info`: the accepted settlement of the same task may have
+made them; so is the task of a schedule's tick that came late. A follow-up counts as pushed when it is claimed first.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 
 from smallage.core.errors import StoreError, StoreUnavailable
 from smallage.core.message import Claim, Message, Settlement, member_id
-from smallage.stores.base import Claimed, GroupBatch, Settled, Store
+from smallage.stores.base import Claimed, FireVerdict, GroupBatch, Settled, Store
 from smallage.testing.wrapper import Wrapper
 
 ENV = "SMALLAGE_HISTORY"
@@ -99,6 +100,7 @@ class HistoryStore(Wrapper):
         ids = [member_id(batch.id, batch.offset + i) for i in range(len(batch.rows))] + [m.id for m in batch.members]
         if batch.body is not None:
             ids.append(batch.body.id)
+        ids += [m.id for m in batch.also]
         return self._pushing(ids, lambda: self.inner.group_push(batch), lambda verdict: [verdict] * len(ids))
 
     def _pushing(self, ids: list[str], act: Callable[[], Any], verdicts: Callable[[Any], list[str]]) -> Any:
@@ -126,6 +128,8 @@ class HistoryStore(Wrapper):
         return claimed
 
     def _claims(self, session: str, claimed: Claimed) -> None:
+        followed = [c for c in claimed.claims if c.after is not None]
+        self.history.extend(("ok", "push", {"id": c.id, "verdict": "ok"}) for c in followed)
         self.history.extend(
             ("claim", "claim", {"id": c.id, "gen": c.gen, "tok": c.tok, "session": session}) for c in claimed.claims
         )
@@ -135,7 +139,9 @@ class HistoryStore(Wrapper):
         ends: list[dict[str, object]] = [
             {"id": s.id, "gen": s.gen, "tok": s.tok, "kind": type(s.outcome).__name__.lower()} for s in settlements
         ]
-        children = [[m.id for m in getattr(s.outcome, "then", ())] for s in settlements]
+        children = [
+            [m.id for m in (*getattr(s.outcome, "then", ()), *getattr(s.outcome, "ends", ()))] for s in settlements
+        ]
         self.history.extend(("invoke", "settle", end) for end in ends)
         self.history.extend(("invoke", "push", {"id": i}) for ids in children for i in ids)
         try:
@@ -150,6 +156,22 @@ class HistoryStore(Wrapper):
             self.history.extend((event, "push", {"id": i, "verdict": verdict}) for i in ids)
         self._claims(session, settled.claimed)
         return settled
+
+    def fire(self, name: str, instant_us: int, message: Message | None, skip: bool = False) -> FireVerdict:
+        """As the store's `fire`."""
+        ids = [message.id] if message is not None and not skip else []
+        self.history.extend(("invoke", "push", {"id": i}) for i in ids)
+        try:
+            verdict = self.inner.fire(name, instant_us, message, skip)
+        except StoreUnavailable:
+            self.history.extend(("info", "push", {"id": i}) for i in ids)
+            raise
+        except StoreError:
+            self.history.extend(("fail", "push", {"id": i}) for i in ids)
+            raise
+        event = {"fired": "ok", "late": "info"}.get(verdict, "fail")
+        self.history.extend((event, "push", {"id": i, "verdict": verdict}) for i in ids)
+        return verdict
 
     def revoke(self, ids: Sequence[str], terminate: bool = False) -> Any:
         """As the store's `revoke`."""
