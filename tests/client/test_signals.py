@@ -291,3 +291,79 @@ def test_a_push_that_was_refused_is_not_told_as_done(bench, show, published):
     with pytest.raises(PushConflict):
         show.apply_async((2,), task_id="taken")
     assert [one[0] for one in published] == ["before", "after", "before"]
+
+
+def test_properties_that_a_receiver_changes_travel(bench):
+    @bench.app.task(bind=True, name="show")
+    def show(self):
+        return [self.request.delivery_info["priority"], self.request.properties.get("trace")]
+
+    seen = {}
+
+    def before(properties, headers, **named):
+        seen.update(headers)
+        assert (properties["priority"], named["declare"], named["exchange"]) == (0, [], "")
+        properties.update(priority=7, trace="t1", correlation_id="ignored")
+
+    signals.before_task_publish.connect(before, weak=False, dispatch_uid="test")
+    try:
+        result = show.apply_async((), {}, time_limit=9, headers={"mine": 1})
+    finally:
+        signals.before_task_publish.disconnect(dispatch_uid="test")
+    bench.run()
+    assert result.get() == [7, "t1"]
+    assert (seen["id"], seen["task"], seen["argsrepr"], seen["kwargsrepr"]) == (result.id, "show", "()", "{}")
+    assert (seen["root_id"], seen["timelimit"], seen["mine"], seen["ignore_result"]) == (result.id, [9, None], 1, False)
+
+
+def test_a_receiver_that_is_called_again(monkeypatch, caplog):
+    pauses: list[float] = []
+    monkeypatch.setattr("smallage.signals.time.sleep", pauses.append)
+    signal, calls = Signal("test"), []
+
+    @signal.connect(retry=True, weak=False)
+    def third_time_lucky(**_):
+        calls.append(1)
+        if len(calls) < 3:
+            raise ValueError("not yet")
+        return "well"
+
+    assert [answer for _, answer in signal.send("x")] == ["well"]
+    assert pauses == [2, 4]
+    assert "is called again in 2 s" in caplog.text
+    assert "not yet" not in caplog.text
+
+
+def test_one_receiver_of_a_name():
+    signal = Signal("test")
+    signal.connect(lambda **_: 1, weak=False, dispatch_uid="one")
+    signal.connect(lambda **_: 2, weak=False, dispatch_uid="one")
+    assert [answer for _, answer in signal.send("x")] == [1]
+    assert signal.has_listeners()
+    assert signal.disconnect(None, None, None, "one")
+    assert not signal.has_listeners()
+
+
+def test_a_sender_of_ones_own():
+    signal = Signal("test")
+    signal.connect(lambda **_: 1, sender="celery@w1", weak=False)
+    assert not signal.has_listeners("celery@w2")
+    assert signal.send("celery@w2") == []
+    assert len(signal.send("celery@w1")) == 1
+
+
+CELERYS = """
+after_setup_logger after_setup_task_logger after_task_publish beat_embedded_init beat_init before_task_publish
+celeryd_after_setup celeryd_init eventlet_pool_apply eventlet_pool_postshutdown eventlet_pool_preshutdown
+eventlet_pool_started heartbeat_sent import_modules setup_logging task_failure task_internal_error task_postrun
+task_prerun task_received task_rejected task_retry task_revoked task_sent task_success task_unknown
+user_preload_options worker_before_create_process worker_init worker_process_init worker_process_shutdown worker_ready
+worker_shutdown worker_shutting_down
+""".split()
+
+
+@pytest.mark.parametrize("name", CELERYS)
+def test_every_signal_of_celerys_can_be_connected(name):
+    signal = getattr(signals, name)
+    assert isinstance(signal, Signal)
+    assert signal.name == name
