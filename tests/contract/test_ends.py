@@ -138,6 +138,14 @@ def test_the_end_of_a_replaced_task(store: Store, worker: Session) -> None:
     assert store.requeue([uid(1)]) == [False]
 
 
+def test_the_end_of_a_replaced_like_member(store: Store, worker: Session) -> None:
+    like_group(store, rows=1, body=task(9, b"body"))
+    worker.run(Replaced((task(2),)))
+    worker.run(Failed(b"e", ends=(upstream(f"{G}.0"),)))
+    assert [(r.state, r.reason, r.result) for r in results(store, G)] == [("dead", "upstream", b"error")]
+    assert worker.one().body_of == G
+
+
 def test_an_end_changes_nothing_that_runs_or_is_over(store: Store, worker: Session) -> None:
     like_group(store, rows=2, queue="rows")
     worker.one("rows")

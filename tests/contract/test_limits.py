@@ -541,6 +541,13 @@ def test_a_changed_limit_rings(store: Store, worker: Session) -> None:
         assert store.listen("s1", ("celery",), 5.0), "once for each that may run now"
 
 
+def test_what_may_run_keeps_its_bell(store: Store, worker: Session) -> None:
+    waiting(store, worker)
+    store.limit(ADD, None)
+    assert worker.ids(1) == [uid(1)]
+    assert store.listen("s1", ("celery",), 5.0), "two more may run, and another worker is idle"
+
+
 def test_tick_tells_the_instant(store: Store, worker: Session, clock: FakeClock) -> None:
     waiting(store, worker)
     assert worker.tick().next_due_us == clock() + SECOND - SLACK

@@ -55,8 +55,8 @@ Rules that all stores share:
   ValueError. A message of `then` whose id is absent is pushed; one that meets a seat fills it; else it changes nothing.
   An `End` ends a waiting seat or a waiting body (these keep their own name, queue and retention; a body that dies keeps
   its payload); where there is no record it makes one that has ended, in no group (no payload, no digest; priority 0,
-  generation 1, pushed and ended now; queue, name and `keep_us` as given); else, and for the id of a like member, it
-  changes nothing. Members are counted as by any end, bodies released.
+  generation 1, pushed and ended now; queue, name and `keep_us` as given); else, and where there is no record for the id
+  of a like member, it changes nothing. Members are counted as by any end, bodies released.
 * A message, by whichever verb, that meets a record that an `End` made dead ("upstream") and that is in no group, and
   whose digest is not that record's, takes its place as a new task (generation 1), also as a member, a body or a seat.
 * Follow-ups: when the store itself ends a task whose envelope says so (`follow`) — by expiry, budget, revoke (also of a
@@ -88,8 +88,8 @@ Rules that all stores share:
   A key with held back entries comes due at its instant, like a scheduled task (it counts for `next_due_us`): whenever
   an entry is held back or a token is taken while some are, and by `limit`. When it is due, the bells of the queues with
   such entries ring (without a limit: once for each entry), nothing moves, and the key leaves the due order. When the
-  last held back entry goes, however that happens, the key leaves the due order too. Held back entries do not count when
-  a claim asks if a queue is empty.
+  last held back entry goes, however that happens, the key leaves the due order too. Held back entries whose key has no
+  token do not count when a claim asks if a queue is empty.
 * Schedules are named records whose content the store does not read; `fire` is what makes a tick happen once. Any change
   of one tells watchers of the id `SCHEDULES`.
 """

@@ -52,8 +52,15 @@ class Ledger(Entering):
                     taking.held_back += 1
                 else:
                     self._take_entry(entry, limit, taking)
-        if not any(self.ready.get((queue, priority)) for priority in range(10)):
+        if not any(self.ready.get((queue, priority)) for priority in range(10)) and not self._lets_go(
+            queue, taking.now
+        ):
             self.bells.silence(queue)
+
+    def _lets_go(self, queue: str, now: int) -> bool:
+        """True if something that was held back for this queue may run now."""
+        keys = {limit.key for limit in self.limits.values() if any(place[0] == queue for place in limit.lines)}
+        return any(self.limits[key].instant <= now for key in keys)
 
     def _take_held_back(self, key: str, queue: str, priority: int, taking: Taking) -> None:
         """Claim what a key held back, first come first served, as long as it has tokens."""
