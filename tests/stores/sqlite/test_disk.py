@@ -14,7 +14,7 @@ import pytest
 from smallage.core.errors import StoreError, StoreFull, StoreUnavailable
 from smallage.core.message import Done
 from smallage.stores.sqlite import open as open_store
-from smallage.stores.sqlite import store as store_module
+from smallage.stores.sqlite import opened as opened_module
 from smallage.stores.sqlite.store import SqliteStore
 from tests.contract.kit import Session, task, uid
 
@@ -33,7 +33,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def full_store(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqliteStore]:
-    monkeypatch.setattr(store_module, "CHECK_S", 0.0)
+    monkeypatch.setattr(opened_module, "CHECK_S", 0.0)
     opened = open_store(f"sqlite:///{small_disk}/queue.db")
     opened.setup()
     yield opened
@@ -57,7 +57,7 @@ def test_a_full_disk_refuses_new_tasks_and_lets_old_ones_end(full_store: SqliteS
 def test_with_no_byte_left_nothing_is_half_done(
     full_store: SqliteStore, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "RESERVE", 0)
+    monkeypatch.setattr(opened_module, "RESERVE", 0)
     worker = Session(full_store)
     full_store.push([task(n, b"x" * 1000) for n in range(20)])
     claims = worker.claim(10)

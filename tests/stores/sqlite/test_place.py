@@ -197,7 +197,7 @@ def test_a_sound_sqlite_is_taken(version: str) -> None:
 
 @pytest.fixture
 def always_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("smallage.stores.sqlite.store.CHECK_S", 0.0)
+    monkeypatch.setattr("smallage.stores.sqlite.opened.CHECK_S", 0.0)
 
 
 @pytest.mark.usefixtures("always_checked")

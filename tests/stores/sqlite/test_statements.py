@@ -8,7 +8,7 @@ from importlib import resources
 import apsw
 import pytest
 
-from smallage.stores.sqlite import claim, ledger, operators, queries, readers, schema, sessions, transaction
+from smallage.stores.sqlite import claim, ledger, lines, operators, queries, readers, schema, sessions, transaction
 from smallage.stores.sqlite.queries import parse, query
 
 PREFIXES = {"task_columns", "group_columns", "view_columns", "find_from"}
@@ -55,8 +55,8 @@ WALKS = {
     "SEARCH t USING INTEGER PRIMARY KEY (rowid<?)",
 }
 INDEXED = [
-    claim.READY_HEAD, claim.CLAIMS_AGAIN, claim.TASK_RUN, transaction.TASK_BY_ID, ledger.TASKS_DUE, ledger.TASKS_HELD,
-    ledger.TASKS_PARKED, ledger.CURSOR_OF_GROUP, transaction.GROUP_BY_ID, ledger.NEXT_DUE, ledger.TASK_END,
+    claim.READY_HEAD, claim.CLAIMS_AGAIN, claim.TASK_RUN, transaction.TASK_BY_ID, lines.TASKS_DUE, ledger.TASKS_HELD,
+    ledger.TASKS_PARKED, lines.CURSOR_OF_GROUP, transaction.GROUP_BY_ID, lines.NEXT_DUE, ledger.TASK_END,
     operators.PURGE_READY, operators.PURGE_SCHEDULED, operators.LINKED_READY, operators.LINKED_SCHEDULED,
     operators.OPEN_MEMBERS, operators.DEAD_MEMBERS, query("finish_plain"), query("member_finish"),
     query("current_claims"), query("current_members"), query("finish_many"), query("members_finish"),

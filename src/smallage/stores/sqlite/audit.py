@@ -19,6 +19,8 @@ ROWS = query("audit_rows")
 CHUNKS = query("audit_chunks")
 DOUBLED = query("audit_doubled")
 BODIES = query("audit_bodies")
+HELD_BACK = query("audit_held_back")
+NOTED = query("audit_noted")
 
 
 def breaches(reader: Reader) -> list[str]:
@@ -48,6 +50,11 @@ def _tasks(reader: Reader) -> Iterator[str]:
 def _orders(reader: Reader) -> Iterator[str]:
     for queue, priority, pos in reader.execute(ORDER):
         yield f"two entries share place {pos} of queue {queue}, priority {priority}"
+    for key, what in reader.execute(HELD_BACK):
+        yield f"the limit {key} {what}"
+    for rates, has_rates, ahead, has_ahead in reader.execute(NOTED):
+        if (rates, ahead) != (has_rates, has_ahead):
+            yield f"the book counts {rates} limits and {ahead} ids revoked ahead; there are {has_rates} and {has_ahead}"
     for group_id, unclaimed, entries in reader.execute(CURSORS):
         yield f"group {group_id} has {unclaimed} unclaimed members and {entries} entries in the order"
     for group_id, counted, n in reader.execute(HOLES):

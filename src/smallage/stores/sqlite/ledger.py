@@ -1,146 +1,66 @@
-"""The steps that verbs are made of: what stands where, how claims and tasks end, what a group counts."""
+"""The steps that verbs are made of: how claims and tasks end, what follows, what a group counts."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-import apsw
+import msgspec
 
-from smallage.core.message import member_id
-from smallage.stores.base import Order, reclaim_delay_us
+from smallage.core.message import FOLLOW_ANY, Envelope, Message, digest, member_id
+from smallage.stores.base import AHEAD_US, Order, after_id, reclaim_delay_us
+from smallage.stores.sqlite.lines import STEP, TASK_DELETE, Lines
 from smallage.stores.sqlite.queries import query
 from smallage.stores.sqlite.rows import (
     CANCELLED,
+    CHUNK,
     CURSOR,
     DEAD,
     DONE,
     LIKE,
     PARKED,
     READY,
+    RUNNING,
     SCHEDULED,
     WAITING,
     Group,
     Task,
     decode_envelope,
+    decode_rows,
     prune_at,
 )
-from smallage.stores.sqlite.transaction import TASK_BY_ID, TASK_COLUMNS, Transaction
+from smallage.stores.sqlite.transaction import TASK_BY_ID, TASK_COLUMNS, rows_by_ids
 
 PARK_DELAY_US: Final = 1_000_000
 """Wait of a parked task whose name a live session knows."""
-STEP: Final = 1_000
-"""Rows that one statement handles."""
+DIED: Final = frozenset({"crashed", "lost", "unknown-task"})
+"""Ends that the store makes and that `FOLLOW_DEAD` asks for."""
 
-TASKS_DUE = f"{TASK_COLUMNS} {query('tasks_due')}"
 TASKS_HELD = f"{TASK_COLUMNS} {query('tasks_held')}"
 TASKS_PARKED = f"{TASK_COLUMNS} {query('tasks_parked')}"
-CURSOR_OF_GROUP = f"{TASK_COLUMNS} {query('cursor_of_group')}"
 TASK_END = query("task_end")
-TASK_PLACE = query("task_place")
-TASK_PROMOTE = query("task_promote")
 TASK_REVIVE = query("task_revive")
 TASK_REWAIT = query("task_rewait")
 TASK_ENVELOPE = query("task_envelope")
-TASK_DELETE = query("task_delete")
-NEXT_DUE = query("next_due")
-LINE_LAST = query("line_last")
-LINE_FIRST = query("line_first")
+TASK_BYTES = query("task_bytes")
+TASK_VACATE = query("task_vacate")
 PARKED_LAST = query("parked_last")
 GROUP_DELETE = query("group_delete")
 GROUP_TASKS_DELETE = query("group_tasks_delete")
 RESULT_INSERT = query("result_insert")
-TEMPLATE_DUE_OVER = query("template_due_over")
 RESULTS_CANCEL = query("results_cancel")
-CURSOR_INSERT = query("cursor_insert")
+TEMPLATE_PAYLOAD = query("template_payload")
+ROWS_LOAD = query("rows_load")
+FOLLOW_OVER, FOLLOW_INSERT = query("follow_over"), query("follow_insert")
+AHEAD_ONE, AHEAD_MANY = query("ahead_one"), query("ahead_many")
 NAME_KNOWN = query("name_known")
 SESSION_NAME_OF = query("session_name_of")
 INBOX_PUT = query("inbox_put")
 
+encode_after = msgspec.msgpack.Encoder().encode
 
-class Act(Transaction):
+
+class Act(Lines):
     """A verb's transaction with the steps it takes."""
-
-    def __init__(self, connection: apsw.Connection, now: int, boot: int) -> None:
-        super().__init__(connection, now, boot)
-        self._last: dict[tuple[str, int], int] = {}
-        self._next_due: int | None = None
-        self._next_due_known = False
-
-    # -- order ------------------------------------------------------------------------------------------------------
-    def back(self, queue: str, priority: int, n: int = 1) -> int:
-        """The first of `n` places behind all ready entries of a queue and priority."""
-        key = (queue, priority)
-        last = self._last.get(key)
-        if last is None:
-            last = self.row(LINE_LAST, queue, priority)[0] or 0
-        self._last[key] = last + n
-        return int(last + 1)
-
-    def front(self, queue: str, priority: int) -> int:
-        """A place before all ready entries of a queue and priority."""
-        return int(self.row(LINE_FIRST, queue, priority)[0] or 0) - 1
-
-    def ring(self, queue: str, strokes: int = 1) -> None:
-        """After the commit, let so many listeners of the queue know."""
-        self.rings[queue] = self.rings.get(queue, 0) + strokes
-
-    def next_due(self) -> int | None:
-        if not self._next_due_known:
-            self._next_due = self.row(NEXT_DUE)[0]
-            self._next_due_known = True
-        return self._next_due
-
-    def promote(self) -> int:
-        """Make what is due ready, in order of due time; returns how many entries."""
-        promoted = 0
-        while (due := self.next_due()) is not None and due <= self.now:
-            entries = self.tasks(TASKS_DUE, self.now, STEP)
-            self.run_each(TASK_PROMOTE, [(e.seq, self.back(e.queue, e.priority)) for e in entries])
-            for entry in entries:
-                if entry.kind == CURSOR and (group := self.any_group(entry.grp)) is not None:
-                    self._due_is_over(group)
-                    self.ring(entry.queue, group.unclaimed)
-                else:
-                    self.ring(entry.queue)
-            promoted += len(entries)
-            self._next_due_known = False
-        return promoted
-
-    def forget_due(self) -> None:
-        """What was noted as scheduled may not be."""
-        self._next_due_known = False
-
-    def note_due(self, due: int, queue: str) -> None:
-        """Something was scheduled; ring if nothing else is due sooner."""
-        nearest = self.next_due()
-        if nearest is None or due < nearest:
-            self.ring(queue)
-            self._next_due = due
-
-    def to_ready(self, task: Task, front: bool = False) -> None:
-        end = self.front if front else self.back
-        self._place(task, READY, end(task.queue, task.priority), None)
-        self.ring(task.queue)
-
-    def to_scheduled(self, task: Task, due: int) -> None:
-        """Wait until `due`; ready at once (at the back) if that is not in the future."""
-        if due <= self.now:
-            self.to_ready(task)
-            return
-        self.note_due(due, task.queue)
-        self._place(task, SCHEDULED, 0, due)
-
-    def _place(self, task: Task, state: int, pos: int, due: int | None) -> None:
-        if task.state == SCHEDULED:
-            self._next_due_known = False
-        task.state, task.due_us, task.session, task.nonce = state, due, None, None
-        self.run(
-            TASK_PLACE,
-            (
-                task.seq, state, task.queue, task.priority, pos, due, task.expires_us, task.settled, task.failures,
-                task.crashes, task.lost, task.releases, task.ran,
-            ),
-        )  # fmt: skip
 
     # -- leaving the running state ----------------------------------------------------------------------------------
     def drop_claim(self, task: Task) -> None:
@@ -187,7 +107,7 @@ class Act(Transaction):
             self.to_scheduled(task, self.now + PARK_DELAY_US)
         else:
             last = self.row(PARKED_LAST, task.name)[0] or 0
-            self._place(task, PARKED, last + 1, None)
+            self.place(task, PARKED, last + 1, None)
 
     def unpark(self, name: str) -> int:
         n = 0
@@ -197,11 +117,23 @@ class Act(Transaction):
             n += len(parked)
         return n
 
+    def vacate(self, task: Task) -> None:
+        """It waits, like a seat, for the one who takes its place."""
+        for_group = self.any_group(task.body_of)
+        if for_group is not None:  # as far as it is concerned, its body has ended
+            for_group.body_ended_us = self.now
+            for_group.touched = True
+        self.run(TASK_VACATE, (task.seq, task.settled, task.failures, task.crashes, task.lost, task.releases))
+
     # -- ends -------------------------------------------------------------------------------------------------------
-    def end(self, task: Task, state: int, reason: str | None, result: bytes | None) -> None:
-        """The terminal edge: result, reason, group and watchers in one step."""
-        if task.state == SCHEDULED:
-            self._next_due_known = False
+    def end(self, task: Task, state: int, reason: str | None, result: bytes | None, given: bool = False) -> None:
+        """The terminal edge: result, reason, group, watchers and what follows in one step. `given`: a worker says so,
+        and knows what follows."""
+        if task.follow and not given and self._is_followed(task, reason):
+            payload, row = self.payload_of(task)
+            if payload is not None:
+                self.follow_up(task.id, task.gen, reason, task.queue, task.priority, task.name, payload, row)
+        self.unplace(task)
         task.state, task.ended_us = state, self.now
         if task.keep_us == 0 and state != DEAD:
             result = None
@@ -257,66 +189,77 @@ class Act(Transaction):
             return
         group.ended_us = self.now
         group.touched = True
-        if group.body is None or (row := self.row(TASK_BY_ID, group.body)) is None:
-            return
-        body = Task(row)
-        if body.state == WAITING:
+        body = self._body_of(group)
+        if body is not None and body.state == WAITING:
             envelope = decode_envelope(self.row(TASK_ENVELOPE, body.seq)[0])
             due, body.expires_us = envelope_times(envelope, self.now)
             self.to_scheduled(body, due or self.now)
 
-    # -- groups' unclaimed rows ---------------------------------------------------------------------------------------
-    def cursor_of(self, group: Group) -> Task | None:
-        row = self.row(CURSOR_OF_GROUP, group.id)
-        return Task(row) if row is not None else None
+    def _body_of(self, group: Group) -> Task | None:
+        """The group's body, unless it was replaced or something else has its id."""
+        row = self.row(TASK_BY_ID, group.body) if group.body is not None else None
+        body = Task(row) if row is not None else None
+        return body if body is not None and body.body_of == group.id else None
 
-    def place_cursor(self, group: Group) -> None:
-        """Put a group with unclaimed rows into ready or scheduled order, once."""
-        cursor = self.cursor_of(group)
-        if cursor is not None:
-            if cursor.state == READY:
-                self.ring(group.t_queue, group.unclaimed)
-            return
-        due = group.t_due_us
-        if due is not None and due > self.now:
-            state, pos = SCHEDULED, 0
-            self.note_due(due, group.t_queue)
-        else:
-            state, pos, due = READY, self.back(group.t_queue, group.t_priority), None
-            self._due_is_over(group)
-            self.ring(group.t_queue, group.unclaimed)
+    # -- what follows an end ----------------------------------------------------------------------------------------
+    def _is_followed(self, task: Task, reason: str | None) -> bool:
+        return reason in DIED or (task.follow >= FOLLOW_ANY and task.kind != LIKE)
+
+    def follow_up(
+        self, task_id: str, gen: int, reason: str | None, queue: str, priority: int, name: str, payload: bytes,
+        row: bytes | None,
+    ) -> None:  # fmt: skip
+        """Have a worker see to what follows an end that the store itself made."""
+        follower = after_id(task_id, gen)
+        self.run(FOLLOW_OVER, (follower,))
+        known = digest(Message(follower, payload, Envelope(name=name, queue=queue, priority=priority)))
         self.run(
-            CURSOR_INSERT,
+            FOLLOW_INSERT,
             (
-                state, group.t_queue, group.t_priority, pos, group.t_name, group.id, due, group.t_expires_us,
-                group.opened_us, group.t_keep_us, group.t_max_crashes, group.t_max_lost, group.t_digest,
+                follower, queue, priority, self.front(queue, priority), name, self.now, known, payload,
+                encode_after((task_id, reason, row)),
             ),
         )  # fmt: skip
+        self.ring(queue)
 
-    def _due_is_over(self, group: Group) -> None:
-        if group.t_due_us is not None:
-            group.t_due_us = None
-            self.run(TEMPLATE_DUE_OVER, (group.num,))
+    def payload_of(self, task: Task) -> tuple[bytes | None, bytes | None]:
+        """(payload, row) of a record; a like member's are its group's template and its row. (None, None): damaged."""
+        if task.kept:
+            return self.row(TASK_BYTES, task.seq)[0], None
+        group = self.any_group(task.grp)
+        if task.kind != LIKE or group is None or not group.like:
+            return None, None
+        try:
+            return self.template_and_row(group, task.idx)
+        except (TypeError, IndexError):
+            return None, None
 
-    def unplace_cursor(self, group: Group) -> None:
-        """No unclaimed row is left: take the group out of the order."""
-        group.cursor, group.holes = group.total, 0
-        group.touched = True
-        cursor = self.cursor_of(group)
-        if cursor is not None:
-            self.run(TASK_DELETE, (cursor.seq,))
-            if cursor.state == SCHEDULED:
-                self._next_due_known = False
+    def template_and_row(self, group: Group, index: int) -> tuple[bytes, bytes]:
+        """What a like member without bytes of its own runs with. Raises TypeError or IndexError if it is not there."""
+        rows = decode_rows(self.row(ROWS_LOAD, group.num, index // CHUNK)[0])
+        return self.row(TEMPLATE_PAYLOAD, group.num)[0], rows[index % CHUNK]
 
+    def revoked_ahead(self, ids: list[str]) -> None:
+        """End those of the tasks, which are new, that were revoked before they came."""
+        if self.book.ahead:
+            found = [row[0] for row in rows_by_ids(self.execute, AHEAD_MANY, AHEAD_ONE, ids) if self._is_ahead(row[1])]
+            for task in self.tasks_by_ids(found).values():
+                if task.state < DONE and task.state != RUNNING:
+                    self.end(task, CANCELLED, "revoked", None)
+
+    def _is_ahead(self, at_us: int) -> bool:
+        return at_us > self.now - AHEAD_US
+
+    # -- groups' unclaimed rows ---------------------------------------------------------------------------------------
     def cancel_rows(self, group: Group) -> int:
         """End the unclaimed like members as cancelled."""
         n = group.unclaimed
         if not group.like:
             return 0
         if n:
-            self.run(RESULTS_CANCEL, (group.num, group.cursor, group.total, self.now))
+            self.run(RESULTS_CANCEL, (group.num, group.cursor, group.rows, self.now))
             if n <= STEP:
-                self.changed += [member_id(group.id, index) for index in range(group.cursor, group.total)]
+                self.changed += [member_id(group.id, index) for index in range(group.cursor, group.rows)]
             else:
                 self.all_changed = True
             group.cancelled += n
@@ -347,16 +290,14 @@ class Act(Transaction):
 
     def _rewait_body(self, group: Group) -> None:
         """A body that is dead, or has not started, waits for the group again; one that ran or runs stays."""
-        row = self.row(TASK_BY_ID, group.body) if group.body is not None else None
-        if row is None:
+        body = self._body_of(group)
+        if body is None:
             return
-        body = Task(row)
         if body.state == DEAD:
             group.body_ended_us = 0
         elif body.state not in (READY, SCHEDULED):
             return
-        if body.state == SCHEDULED:
-            self._next_due_known = False
+        self.unplace(body)
         self.run(TASK_REWAIT, (body.seq, int(body.state == DEAD)))
 
     def remove_group(self, group: Group) -> int:

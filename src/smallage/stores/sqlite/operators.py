@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from smallage.stores.base import Order, RevokeVerdict
-from smallage.stores.sqlite.ledger import RESULT_INSERT, STEP, TASK_DELETE, Act
+from smallage.stores.base import AHEAD_MAX, Order, RevokeVerdict
+from smallage.stores.sqlite.ledger import RESULT_INSERT, Act
+from smallage.stores.sqlite.lines import STEP, TASK_DELETE
 from smallage.stores.sqlite.queries import query
 from smallage.stores.sqlite.rows import CANCELLED, DONE, PLAIN, RUNNING, Group, Task
 from smallage.stores.sqlite.transaction import GROUP_COLUMNS, TASK_COLUMNS
@@ -21,6 +22,8 @@ PURGE_READY, PURGE_SCHEDULED = query("purge_ready"), query("purge_scheduled")
 LAST_ROW = query("last_row")
 GROUPS_OF_QUEUE = f"{GROUP_COLUMNS} {query('groups_of_queue')}"
 QUEUE_PAUSE = query("queue_pause")
+AHEAD_PUT, AHEAD_AGAIN = query("ahead_put"), query("ahead_again")
+AHEAD_FORGET, AHEAD_OLDEST = query("ahead_forget"), query("ahead_oldest")
 MAX_BELLS: Final = 64
 
 
@@ -35,17 +38,32 @@ def _revoke_one(act: Act, task_id: str, terminate: bool) -> RevokeVerdict:
         return _revoke_task(act, task, terminate)
     rowed = act.rowed(task_id)
     if rowed is None:
+        _remember(act, task_id)
         return "unknown"
     group, index = rowed
     if act.member_end(group, index) is not None:
         return "ended"
-    _revoke_row(act, group, index)
+    revoke_row(act, group, index)
     return "cancelled"
+
+
+def _remember(act: Act, task_id: str) -> None:
+    """The task may be on its way still."""
+    act.run(AHEAD_AGAIN, (task_id, act.now))
+    if act.changes():
+        return
+    act.run(AHEAD_PUT, (task_id, act.now))
+    act.book.ahead += 1
+    if act.book.ahead > AHEAD_MAX:
+        act.run(AHEAD_OLDEST, (act.book.ahead - AHEAD_MAX,))
+        act.book.ahead -= act.changes()
 
 
 def _revoke_task(act: Act, task: Task, terminate: bool) -> RevokeVerdict:
     if task.state >= DONE:
         return "ended"
+    if task.after is not None:
+        return "running"
     if task.state == RUNNING:
         if not terminate:
             act.execute(TASK_MARK_REVOKED, (task.seq,))
@@ -58,7 +76,7 @@ def _revoke_task(act: Act, task: Task, terminate: bool) -> RevokeVerdict:
     return "cancelled"
 
 
-def _revoke_row(act: Act, group: Group, index: int) -> None:
+def revoke_row(act: Act, group: Group, index: int) -> None:
     """End one unclaimed like member: a hole before which or after which the cursor stands."""
     act.execute(RESULT_INSERT, (group.num, index, CANCELLED, 1, 0, 0, act.now, "revoked", None))
     act.changed.append(f"{group.id}.{index}")
@@ -108,6 +126,9 @@ def forget(act: Act, ids: Sequence[str]) -> int:
 
 
 def _forget_one(act: Act, task_id: str) -> bool:
+    if act.book.ahead:
+        act.run(AHEAD_FORGET, (task_id,))
+        act.book.ahead -= act.changes()
     group = act.find_group(task_id)
     if group is not None and group.ended_us:
         act.remove_group(group)
@@ -129,7 +150,9 @@ def pause(act: Act, queue: str, paused: bool) -> None:
 def purge_plain(act: Act, queue: str, last: int | None) -> tuple[int, int]:
     """Remove a bounded number of the tasks of a queue that no group must hear of, up to the row `last` (None: the
     newest one there is). Returns how many and that row."""
-    last = last or act.row(LAST_ROW)[0] or 0
+    if last is None:
+        act.rates.let_go_queue(queue)
+        last = act.row(LAST_ROW)[0] or 0
     removed = [row[0] for each in (PURGE_READY, PURGE_SCHEDULED) for row in act.run(each, (queue, last, STEP))]
     act.changed += removed
     act.book.purged += len(removed)
@@ -138,8 +161,9 @@ def purge_plain(act: Act, queue: str, last: int | None) -> tuple[int, int]:
 
 
 def purge_linked(act: Act, queue: str) -> int:
-    """Cancel the members of groups in a queue, and bodies; returns how many."""
+    """Cancel the members of groups in a queue, bodies, and what something follows; returns how many."""
     n = 0
+    act.rates.let_go_queue(queue)
     while linked := act.tasks(LINKED_READY, queue) + act.tasks(
         LINKED_SCHEDULED, queue
     ):  # an end may release a body into this queue

@@ -20,6 +20,7 @@ from smallage.stores.sqlite.rows import (
     SCHEDULED,
     Group,
     Reader,
+    decode_after,
     decode_rows,
     member_view,
     state_name,
@@ -34,6 +35,7 @@ FIND: Final = {
     for name, number in NUMBERS.items()
 }
 KNOWN_ID = query("known_id")
+HELD_BACK_OF = query("held_back_of")
 CURSOR_DUE = query("cursor_due")
 PAYLOAD_KEPT = query("payload_kept")
 TEMPLATE_PAYLOAD = query("template_payload")
@@ -41,6 +43,8 @@ ROWS_LOAD = query("rows_load")
 RESULTS_PAGE = query("results_page")
 MEMBERS_PAGE = query("members_page")
 COUNTS: Final = {name: query(f"count_{name}") for name in ("ready", "scheduled", "running", "waiting", "parked")}
+COUNT_HELD_BACK = query("count_held_back")
+FIND_HELD_BACK = f"{query('view_columns')} {query('find_from')} {query('find_held_back')}"
 COUNT_UNCLAIMED = query("count_unclaimed")
 COUNT_ENDED = query("count_ended")
 COUNT_MEMBERS = query("count_members")
@@ -73,7 +77,7 @@ def group_of(reader: Reader, group_id: str, now: int) -> Group | None:
 def _rowed(reader: Reader, task_id: str, now: int) -> tuple[Group, int] | None:
     place = member_of(task_id)
     group = group_of(reader, place[0], now) if place else None
-    return (group, place[1]) if place and group and group.like and place[1] < group.total else None
+    return (group, place[1]) if place and group and place[1] < group.rows else None
 
 
 def _member(reader: Reader, task_id: str, now: int) -> TaskView | None:
@@ -103,7 +107,7 @@ def results(reader: Reader, group_id: str, offset: int, n: int, now: int) -> lis
     if found.like:
         due = reader.execute(CURSOR_DUE, (found.id,)).fetchone()
         waiting: State = "scheduled" if due else "ready"
-        for place in range(offset, end):
+        for place in range(offset, min(end, found.rows)):
             members[place] = MemberResult(place, f"{found.id}.{place}", waiting)
         for place, number, result, reason in reader.execute(RESULTS_PAGE, (found.num, offset, end)):
             members[place] = MemberResult(place, f"{found.id}.{place}", state_name(number), result, reason)
@@ -121,6 +125,8 @@ def counts(reader: Reader) -> dict[str, dict[str, int]]:
     for name, statement in COUNTS.items():
         for queue, n in reader.execute(statement):
             _add(out, queue, name, n)
+    for queue, n in reader.execute(COUNT_HELD_BACK):
+        _add(out, queue, "ready", n)
     for queue, number, n in reader.execute(COUNT_UNCLAIMED):
         _add(out, queue, "scheduled" if number == SCHEDULED else "ready", n)
     for number, n in [*reader.execute(COUNT_ENDED), *reader.execute(COUNT_MEMBERS)]:
@@ -139,8 +145,19 @@ def find(reader: Reader, name: State, n: int, after: str | None, now: int) -> li
     number = NUMBERS[name]
     if after is not None and reader.execute(KNOWN_ID, (after, number)).fetchone() is None:
         after = None
+    if name == "ready":
+        return _find_ready(reader, n, after)
     values: tuple[Any, ...] = (n, after) if number < DONE else (n, after, number, now)
     return [task_view(row[:25]) for row in reader.execute(FIND[name], values)]
+
+
+def _find_ready(reader: Reader, n: int, after: str | None) -> list[TaskView]:
+    """Those that stand in the order, then those that limits hold back."""
+    held = after is not None and reader.execute(HELD_BACK_OF, (after,)).fetchone() is not None
+    rows = [] if held else reader.execute(FIND["ready"], (n, after)).fetchall()
+    if len(rows) < n:
+        rows += reader.execute(FIND_HELD_BACK, (n - len(rows), after if held else None)).fetchall()
+    return [task_view(row[:25]) for row in rows]
 
 
 def payload(reader: Reader, task_id: str, now: int) -> tuple[bytes, bytes | None] | None:
@@ -149,7 +166,7 @@ def payload(reader: Reader, task_id: str, now: int) -> tuple[bytes, bytes | None
     if row is not None and (row[4] is None or row[4] > now) and (row[5] is None or row[5] > now):
         kind, group_id, index, kept = row[:4]
         if kept is not None or kind != LIKE:
-            return (kept, None) if kept is not None else None
+            return (kept, decode_after(row[6])[2] if row[6] else None) if kept is not None else None
         found = group_of(reader, group_id, now)
         return _template_and_row(reader, found, index) if found else None
     rowed = _rowed(reader, task_id, now)

@@ -18,7 +18,7 @@ NAMES: Final[tuple[State | None, ...]] = (
     None, "scheduled", "ready", "running", "waiting", "parked", "done", "dead", "cancelled",
 )  # fmt: skip
 NUMBERS: Final[dict[str, int]] = {name: number for number, name in enumerate(NAMES) if name is not None}
-PLAIN, LIKE, CURSOR = range(3)
+PLAIN, LIKE, CURSOR, KEY = range(4)
 NEVER: Final = 1 << 62
 FEW: Final = 4
 """Rows from which one statement for all is quicker than one for each."""
@@ -30,6 +30,8 @@ CHUNK: Final = 100
 decode_rows = msgspec.msgpack.Decoder(list[bytes]).decode
 encode_rows = msgspec.msgpack.Encoder().encode
 encode_envelope = msgspec.msgpack.Encoder().encode
+decode_after = msgspec.msgpack.Decoder(tuple[str, str | None, bytes | None]).decode
+"""(ended task's id, why it ended, its row) of what follows up an end."""
 decode_envelope = msgspec.msgpack.Decoder(Envelope).decode
 
 
@@ -54,9 +56,10 @@ class Task:
     """A row of `task` without its bytes; the columns are those of the query `task_columns`."""
 
     __slots__ = (
-        "body_of", "crashes", "due_us", "ended_us", "expires_us", "failures", "gen", "grp", "id", "idx", "keep_us",
-        "kept", "kind", "lost", "max_crashes", "max_lost", "name", "nonce", "priority", "prune_us", "pushed_us",
-        "queue", "ran", "releases", "revoked", "seq", "session", "settled", "started_us", "state", "tok",
+        "after", "body_of", "crashes", "due_us", "ended_us", "expires_us", "failures", "follow", "gen", "grp", "hold",
+        "id", "idx", "keep_us", "kept", "kind", "lost", "max_crashes", "max_lost", "name", "nonce", "priority",
+        "prune_us", "pushed_us", "queue", "ran", "reason", "releases", "revoked", "seat", "seq", "session", "settled",
+        "started_us", "state", "tok",
     )  # fmt: skip
 
     def __init__(self, row: Any) -> None:
@@ -65,6 +68,7 @@ class Task:
             self.settled, self.session, self.nonce, self.grp, self.idx, self.body_of, self.failures, self.crashes,
             self.lost, self.releases, self.ran, self.revoked, self.due_us, self.expires_us, self.pushed_us,
             self.started_us, self.ended_us, self.prune_us, self.keep_us, self.max_crashes, self.max_lost, self.kept,
+            self.seat, self.follow, self.hold, self.after, self.reason,
         ) = row  # fmt: skip
 
 
@@ -73,8 +77,9 @@ class Group:
 
     __slots__ = (
         "body", "body_ended_us", "cancelled", "changes", "cursor", "done", "ended_us", "failed", "holes", "id",
-        "keep_us", "num", "opened_us", "prune_us", "retried", "revoked", "running", "sealed", "t_digest",
-        "t_due_us", "t_expires_us", "t_keep_us", "t_max_crashes", "t_max_lost", "t_name", "t_priority", "t_queue",
+        "keep_us", "late", "num", "opened_us", "prune_us", "retried", "revoked", "running", "sealed", "t_digest",
+        "t_due_us", "t_expires_us", "t_follow", "t_keep_us", "t_max_crashes", "t_max_lost", "t_name", "t_priority",
+        "t_queue",
         "total", "touched",
     )  # fmt: skip
 
@@ -82,8 +87,9 @@ class Group:
         (
             self.num, self.id, self.keep_us, self.opened_us, self.total, self.cursor, self.holes, self.done,
             self.failed, self.cancelled, self.running, self.retried, self.sealed, self.revoked, self.body,
-            self.body_ended_us, self.changes, self.ended_us, self.prune_us, self.t_name, self.t_queue, self.t_priority,
-            self.t_due_us, self.t_expires_us, self.t_keep_us, self.t_max_crashes, self.t_max_lost, self.t_digest,
+            self.body_ended_us, self.changes, self.ended_us, self.prune_us, self.late, self.t_name, self.t_queue,
+            self.t_priority, self.t_due_us, self.t_expires_us, self.t_keep_us, self.t_max_crashes, self.t_max_lost,
+            self.t_digest, self.t_follow,
         ) = row  # fmt: skip
         self.touched = False
 
@@ -92,8 +98,13 @@ class Group:
         return self.t_name is not None
 
     @property
+    def rows(self) -> int:
+        """How many like members there are."""
+        return int(self.total - self.late) if self.like else 0
+
+    @property
     def unclaimed(self) -> int:
-        return int(self.total - self.cursor - self.holes) if self.like else 0
+        return int(self.rows - self.cursor - self.holes) if self.like else 0
 
     def gone(self, now: int) -> bool:
         return self.prune_us is not None and self.prune_us <= now

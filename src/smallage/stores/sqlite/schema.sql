@@ -10,7 +10,9 @@ create table book (
   grace_boot integer not null default 0,
   stale integer not null default 0,
   pruned integer not null default 0,
-  purged integer not null default 0
+  purged integer not null default 0,
+  rates integer not null default 0, -- rows of `rate`
+  ahead integer not null default 0 -- rows of `ahead`
 ) strict;
 
 create table meta (
@@ -18,7 +20,10 @@ create table meta (
   value any
 ) strict, without rowid;
 
--- Kind: 0 a task, 1 a like member of a group, 2 a group's place in the order (no id, never claimed itself).
+-- Kind: 0 a task, 1 a like member of a group, 2 a group's place in the order, 3 a rate's (neither has an id or is claimed).
+-- Seat: 1 for a place that waits for a message, or was cancelled while it did.
+-- Follow: as in the envelope; its ends are followed up. After: this row follows up another task's end.
+-- Hold: the key of the limit that keeps a ready task or group out of the order.
 create table task (
   seq integer primary key,
   id text unique,
@@ -61,6 +66,10 @@ create table task (
   progress blob,
   payload blob,
   result blob,
+  seat integer not null default 0,
+  follow integer not null default 0,
+  hold text,
+  after blob, -- a msgpack array: the ended task's id, why it ended, its row
   check (state between 1 and 8),
   check ((state = 3) = (session is not null)),
   check ((state = 3) = (nonce is not null)),
@@ -68,12 +77,17 @@ create table task (
   check ((state = 1) = (due_us is not null)),
   check ((state >= 6) = (ended_us > 0)),
   check ((state >= 6) = (prune_us is not null)),
-  check ((id is null) = (kind = 2)),
-  check (kind = 0 or (grp is not null and state <> 4)),
-  check (kind <> 2 or state in (1, 2))
+  check ((id is null) = (kind >= 2)),
+  check ((kind in (1, 2)) <= (grp is not null)),
+  check (kind <> 2 or state in (1, 2)),
+  check (kind <> 3 or state = 1),
+  check (seat = 0 or (state in (4, 8) and payload is null)),
+  check (hold is null or state = 2)
 ) strict;
 
-create index ready on task (queue, priority, pos) where state = 2;
+create index ready on task (queue, priority, pos) where state = 2 and hold is null;
+create index held_back on task (queue, priority, hold, pos) where hold is not null;
+create index hold_lines on task (hold, queue, priority) where hold is not null;
 create index due on task (due_us, queue) where state = 1;
 create index held on task (session, tok) where state = 3;
 create index waiting on task (queue) where state = 4;
@@ -103,6 +117,7 @@ create table grp (
   changes integer not null default 0,
   ended_us integer not null default 0,
   prune_us integer,
+  late integer not null default 0, -- unlike members at the end of a group of like ones
   check (done + failed + cancelled <= total),
   check (cursor + holes <= total),
   check (running >= 0)
@@ -122,7 +137,8 @@ create table template (
   max_crashes integer not null,
   max_lost integer not null,
   digest blob not null,
-  payload blob not null
+  payload blob not null,
+  follow integer not null default 0
 ) strict;
 
 -- Arguments of like members, 100 places a row: a msgpack array of byte strings.
@@ -190,23 +206,52 @@ create table inbox (
 
 create index inbox_box on inbox (box, seq);
 
--- For what is still to come: schedules' last instants, limits, what follows ends made by the store, attempts and logs.
+-- Limits by key, the code's and the operator's (null: none), the theoretical arrival time, and the row of the key's place
+-- among the scheduled tasks.
+create table rate (
+  key text primary key,
+  tokens integer,
+  per_us integer,
+  burst integer,
+  own_tokens integer,
+  own_per_us integer,
+  own_burst integer,
+  tat integer not null default 0,
+  entry integer
+) strict, without rowid;
+
+-- Ids that were revoked before there were tasks of them.
+create table ahead (
+  id text primary key,
+  at_us integer not null
+) strict, without rowid;
+
+create index ahead_at on ahead (at_us);
+
+-- Removed ones are remembered for a while.
 create table schedule (
   name text primary key,
-  last_us integer not null,
-  spec blob
+  spec blob not null,
+  source text not null,
+  paused integer not null default 0,
+  since_us integer not null,
+  last_us integer,
+  fired integer not null default 0,
+  removed_us integer
 ) strict, without rowid;
 
-create table spec (
-  key text primary key,
-  value blob not null
+-- What nodes answered, by ticket.
+create table answer (
+  ticket text not null,
+  node text not null,
+  data blob not null,
+  at_us integer not null,
+  primary key (ticket, node)
 ) strict, without rowid;
 
-create table follow (
-  seq integer primary key,
-  id text not null unique
-) strict;
+create index answer_at on answer (at_us);
 
+-- For what is still to come: attempts and logs.
 create table attempt (
   task text not null,
   n integer not null,

@@ -7,7 +7,10 @@ from typing import Final
 
 import msgspec
 
+from smallage.core.message import DAY_US
 from smallage.stores.base import (
+    AHEAD_US,
+    ANSWER_US,
     LEASE_US,
     PARKED_US,
     TOMBSTONE_MAX,
@@ -15,7 +18,8 @@ from smallage.stores.base import (
     SessionInfo,
     Ticked,
 )
-from smallage.stores.sqlite.ledger import STEP, TASK_DELETE, TASKS_HELD, Act
+from smallage.stores.sqlite.ledger import TASKS_HELD, Act
+from smallage.stores.sqlite.lines import STEP, TASK_DELETE
 from smallage.stores.sqlite.liveness import boot_id
 from smallage.stores.sqlite.queries import query
 from smallage.stores.sqlite.rows import CANCELLED, DEAD, DONE, Group
@@ -37,6 +41,8 @@ TASKS_PARKED_OLD = f"{TASK_COLUMNS} {query('tasks_parked_old')}"
 GROUPS_GONE = f"{GROUP_COLUMNS} {query('groups_gone')}"
 PRUNE_ENDED = query("prune_ended")
 TOMBSTONES_OVER = query("tombstones_over")
+ANSWERS_OLD, SCHEDULES_OLD = query("answers_old"), query("schedules_old")
+AHEAD_OLD = query("ahead_old")
 PRUNED_AT_ONCE: Final = 500
 GROUPS_AT_ONCE: Final = 20
 
@@ -142,12 +148,22 @@ def prune(act: Act) -> bool:
     groups = act.run(GROUPS_GONE, (act.now, GROUPS_AT_ONCE)).fetchall()
     for row in groups:
         act.book.pruned += act.remove_group(Group(row))
+    _prune_notes(act)
     over = 0
     for state in (DONE, CANCELLED):
         oldest = act.run(TOMBSTONES_OVER, (TOMBSTONE_MAX, PRUNED_AT_ONCE, state)).fetchall()
         act.run_each(TASK_DELETE, oldest)
         over += len(oldest)
     return max(pruned, over) < PRUNED_AT_ONCE and len(groups) < GROUPS_AT_ONCE
+
+
+def _prune_notes(act: Act) -> None:
+    """Remove what is remembered for a while only."""
+    act.run(ANSWERS_OLD, (act.now - ANSWER_US,))
+    act.run(SCHEDULES_OLD, (act.now - DAY_US,))
+    if act.book.ahead:
+        act.run(AHEAD_OLD, (act.now - AHEAD_US,))
+        act.book.ahead -= act.changes()
 
 
 def take_orders(act: Act, box: str) -> list[Order]:

@@ -12,20 +12,24 @@ from smallage.core.message import (
     Claim,
     Crashed,
     Done,
+    End,
     Failed,
+    Message,
     Outcome,
     Parked,
     Released,
+    Replaced,
     Retry,
     Settlement,
     Snooze,
+    member_of,
 )
-from smallage.stores.base import Claimed, ClaimRequest, Settled, SettleVerdict
+from smallage.stores.base import MAX_THEN, Claimed, ClaimRequest, Settled, SettleVerdict
 from smallage.stores.sqlite.claim import claim
 from smallage.stores.sqlite.ledger import Act
 from smallage.stores.sqlite.push import insert_new
 from smallage.stores.sqlite.queries import query
-from smallage.stores.sqlite.rows import CANCELLED, DEAD, DONE, FEW, LARGE, RUNNING, Task
+from smallage.stores.sqlite.rows import CANCELLED, DEAD, DONE, FEW, LARGE, NUMBERS, RUNNING, WAITING, Task, prune_at
 
 FINISH_PLAIN = query("finish_plain")
 MEMBER_FINISH = query("member_finish")
@@ -37,6 +41,9 @@ MEMBERS_FINISH = query("members_finish")
 MEMBERS_LEAVE = query("members_leave")
 TASK_NEW_PAYLOAD = query("task_new_payload")
 TASK_NOTE = query("task_note")
+TASK_TAKE_OUT = query("task_take_out")
+END_INSERT = query("end_insert")
+TASK_UNSEAT = query("task_unseat")
 _Row: TypeAlias = tuple[str, int, int, str, bytes | None]
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -48,6 +55,7 @@ def settle(act: Act, session: str, settlements: Sequence[Settlement], request: C
     if len(done) == len(settlements):
         verdicts = ["ok"] * len(done)
     else:
+        _check_size(settlements)
         rest = [given for given in settlements if given.id not in done]
         tasks = act.tasks_by_ids([given.id for given in rest])
         verdicts = ["ok" if given.id in done else _settle_one(act, tasks.get(given.id), given) for given in settlements]
@@ -66,7 +74,7 @@ def _finish_plain(act: Act, settlements: Sequence[Settlement]) -> set[str]:
     large = False
     for given in settlements:
         outcome = given.outcome
-        if type(outcome) is Done and not outcome.then:
+        if type(outcome) is Done and not outcome.then and not outcome.ends:
             task_id, result = given.id, outcome.result
             large = large or (result is not None and len(result) > LARGE)
             row = (task_id, given.gen, given.tok, given.nonce, result)
@@ -153,12 +161,12 @@ def _settled_before(act: Act, task: Task | None, given: Settlement) -> bool:
 def _apply(act: Act, task: Task, outcome: Outcome) -> None:
     match outcome:
         case Done():
-            act.end(task, DONE, None, outcome.result)
-            insert_new(act, outcome.then)
+            act.end(task, DONE, None, outcome.result, given=True)
+            _follow(act, outcome.ends, outcome.then)
         case Failed():
             task.failures, task.ran = task.failures + 1, 0
-            act.end(task, DEAD, outcome.reason, outcome.error)
-            insert_new(act, outcome.then)
+            act.end(task, DEAD, outcome.reason, outcome.error, given=True)
+            _follow(act, outcome.ends, outcome.then)
         case Cancelled():
             act.end(task, CANCELLED, outcome.reason, outcome.result)
         case Retry():
@@ -171,12 +179,59 @@ def _apply(act: Act, task: Task, outcome: Outcome) -> None:
                 act.to_scheduled(task, act.now + outcome.delay_us)
         case Released():
             act.release(task)
+        case Replaced():
+            task.releases += 1
+            if act.goes_back(task):
+                act.vacate(task)
+                _follow(act, (), outcome.then)
         case Parked():
             task.releases += 1
             if act.goes_back(task):
                 act.park(task)
         case Crashed():
             act.charge(task, witnessed=True, error=outcome.error)
+
+
+def _check_size(settlements: Sequence[Settlement]) -> None:
+    for given in settlements:
+        outcome = given.outcome
+        n = len(outcome.then) if isinstance(outcome, Done | Failed | Replaced) else 0
+        n += len(outcome.ends) if isinstance(outcome, Done | Failed) else 0
+        if n > MAX_THEN:
+            raise ValueError(
+                f"a settlement takes at most {MAX_THEN} messages and ends; send a task that pushes the rest"
+            )
+
+
+def _follow(act: Act, ends: Sequence[End], then: Sequence[Message]) -> None:
+    """What a worker gave along with the end of a task."""
+    for each in ends:
+        _give_end(act, each)
+    insert_new(act, then)
+
+
+def _give_end(act: Act, given: End) -> None:
+    """End what waits under an id, or make a record that has ended."""
+    task = act.find_task(given.id)
+    state = NUMBERS[given.state]
+    if task is not None:
+        if task.state == WAITING:
+            if task.seat:
+                act.run(TASK_UNSEAT, (task.seq,))
+            act.end(task, state, given.reason, given.result, given=True)
+        return
+    if member_of(given.id) is not None:
+        return
+    result = given.result if state == DEAD or given.keep_us != 0 else None
+    act.run(TASK_TAKE_OUT, (given.id,))
+    act.run(
+        END_INSERT,
+        (
+            given.id, state, given.queue, given.name, act.now, prune_at(state, given.keep_us, act.now, False),
+            state != DEAD and given.keep_us == 0, given.keep_us, given.reason, result,
+        ),
+    )  # fmt: skip
+    act.changed.append(given.id)
 
 
 def _retry(act: Act, task: Task, outcome: Retry) -> None:

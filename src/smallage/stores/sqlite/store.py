@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import os
-import threading
 import time
-import weakref
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 import apsw
 
-from smallage.core.errors import StoreFull, StoreRefused
 from smallage.core.message import Claim, Message, Settlement
 from smallage.core.states import State
 from smallage.stores.base import (
     MAX_PUSH,
     Claimed,
     ClaimRequest,
+    FireVerdict,
     GroupBatch,
     GroupView,
     Held,
+    LimitSpec,
+    LimitView,
     MemberResult,
     Order,
     PushVerdict,
     RevokeVerdict,
+    ScheduleView,
     SessionInfo,
     SessionView,
     Settled,
@@ -42,26 +41,19 @@ from smallage.stores.sqlite import (
     operators,
     place,
     push,
+    rates,
     readers,
-    schema,
+    schedules,
     sessions,
     settle,
 )
-from smallage.stores.sqlite.connection import Readers, connect, opening, patience, said_plainly
-from smallage.stores.sqlite.ears import Ear, Folder, Speaker, bell, box, change
-from smallage.stores.sqlite.ledger import NEXT_DUE, Act
+from smallage.stores.sqlite.connection import patience, said_plainly
+from smallage.stores.sqlite.ears import box
+from smallage.stores.sqlite.lines import NEXT_DUE
+from smallage.stores.sqlite.opened import QUEUE_HAS_READY, OpenedFile
 from smallage.stores.sqlite.queries import query
-from smallage.stores.sqlite.rows import Reader
-from smallage.stores.sqlite.waiting import Bells, SqliteMailbox, SqliteWatch
-from smallage.stores.sqlite.writer import Writer
+from smallage.stores.sqlite.waiting import SqliteMailbox, SqliteWatch
 
-T = TypeVar("T")
-
-CHECK_S: Final = 1.0
-"""How often the file is made sure to be the one that was opened, and the disk to have room."""
-RESERVE: Final = 16 * 2**20
-"""Bytes of free disk below which no new tasks are taken, so that the old ones can still be worked off."""
-FORK_PATIENCE_S: Final = 5.0
 CHECKPOINT_PAGES: Final = 1_000
 PRUNING_S: Final = 0.2
 RESTART_PAGES: Final = 3_000
@@ -70,193 +62,11 @@ RESTART_S: Final = 0.25
 
 SESSION_BY_NAME = query("session_by_name")
 SESSIONS_JUDGED = query("sessions_judged")
-QUEUE_HAS_READY = query("queue_has_ready")
 INBOX_PEEK = query("inbox_peek")
 
-_stores: weakref.WeakSet[SqliteStore] = weakref.WeakSet()
 
-
-def _wall_us() -> int:
-    return time.time_ns() // 1000
-
-
-class SqliteStore:
+class SqliteStore(OpenedFile):
     """See `smallage.stores.base.Store`."""
-
-    def __init__(
-        self,
-        url: str,
-        *,
-        namespace: str = "smallage",
-        clock: Callable[[], int] | None = None,
-        nonce: Callable[[], str] | None = None,
-    ) -> None:
-        self.url = url
-        self.path = place.path_of(url, namespace)
-        self._wall = clock or _wall_us
-        self._boot = clock or liveness.boot_us
-        self._nonce = nonce or (lambda: os.urandom(8).hex())
-        self._start()
-        _stores.add(self)
-
-    def _start(self) -> None:
-        """Nothing is open yet: what this process needs is opened when it is first used."""
-        self._pid = os.getpid()
-        self._lock = threading.RLock()
-        self._identity: place.Identity | None = None
-        self._checked = 0.0
-        self._room = True
-        self._closed = False
-        self._refused: StoreRefused | None = None
-        self._folder: Folder | None = None
-        self._speaker: Speaker | None = None
-        self._bells = Bells(self._new_ear, self._anything_ready)
-        self._announced: set[str] = set()
-        self._writer = Writer(self.path, self._connect)
-        self._readers = Readers(self._connect)
-
-    # -- opening ----------------------------------------------------------------------------------------------------
-    def setup(self) -> None:
-        with opening(), said_plainly(self.path):
-            place.make_file(self.path)
-        with self._lock:
-            with said_plainly(self.path, growing=True):
-                self._check_place()
-                connection = connect(self.path)
-                try:
-                    connection.execute("begin immediate")
-                    schema.create_or_check(connection, self.path, self._nonce())
-                    connection.execute("commit")
-                finally:
-                    connection.close()
-        self._write(lambda act: None)
-
-    def _check_place(self) -> None:
-        place.check_folder(self.path.parent)
-        place.check_file(self.path)
-        place.make_runtime(self.path)
-
-    def _connect(self) -> apsw.Connection:
-        """A checked connection; the first one of a process checks the schema too and opens the runtime folder."""
-        with self._lock, opening(), said_plainly(self.path):
-            if self._identity is None:
-                self._check_place()
-                identity = place.Identity(self.path)
-                connection = connect(self.path)
-                schema.check(connection, self.path)
-                self._folder = Folder(place.runtime_of(self.path))
-                self._speaker = Speaker(self._folder)
-                self._checked = 0.0
-                self._identity = identity
-                return connection
-            place.check_file(self.path)
-            return connect(self.path)
-
-    def _check(self) -> None:
-        """Once a second: is the file still ours, and is there room?"""
-        if self._pid != os.getpid():
-            self.after_fork()
-        now = time.monotonic()
-        if now - self._checked < CHECK_S:
-            if self._refused is not None:
-                raise self._refused
-            return
-        self._checked = now
-        if self._identity is not None:
-            try:
-                self._identity.check()
-                self._refused = None
-            except StoreRefused as error:
-                self._refused = error
-                raise
-            if self._folder is not None:
-                self._folder.refresh()
-            disk = os.statvfs(self.path.parent)
-            free = disk.f_bavail * disk.f_frsize
-            log = self._writer.wal_pages * 4096  # the next checkpoint may need as much again
-            self._room = free > log + min(RESERVE, disk.f_blocks * disk.f_frsize // 20)
-
-    def close(self) -> None:
-        if self._pid != os.getpid():
-            self.after_fork()
-            return
-        with self._lock:
-            self._bells.close()
-            self._writer.close()
-            self._readers.close()
-            for session in self._announced:
-                liveness.release(place.runtime_of(self.path), session, ended=False)
-            if self._folder is not None and self._speaker is not None:
-                self._speaker.close()
-                self._folder.close()
-            self._start()
-
-    def after_fork(self) -> None:
-        if self._pid == os.getpid():
-            return  # the hook below was here already
-        self._writer.forget()
-        self._readers.forget()
-        self._bells.forget()
-        if self._folder is not None:
-            self._folder.forget()
-        self._start()
-
-    def before_fork(self) -> bool:
-        """Close the connections, so that a child inherits none: SQLite would take the parent's locks for its own."""
-        paused = self._writer.pause(FORK_PATIENCE_S)
-        if self._readers.close(FORK_PATIENCE_S) and paused and self._identity is not None:
-            self._identity.forget_log()
-        return paused
-
-    def forked(self) -> None:
-        """In the parent, after the fork."""
-        self._writer.resume()
-
-    # -- acts and reads -----------------------------------------------------------------------------------------------
-    def _write(self, verb: Callable[[Act], T], growing: bool = False, durable: bool = True) -> T:
-        """Run a verb in a transaction; tell of it once it is written."""
-        self._check()
-        if growing and not self._room:
-            raise StoreFull(
-                f"Less than {RESERVE >> 20} MiB are free on the disk of {self.path}: no new tasks are taken"
-            )
-        act: Act | None = None
-
-        def run(connection: apsw.Connection) -> T:
-            nonlocal act
-            act = Act(connection, self._wall(), self._boot())
-            result = verb(act)
-            act.finish()
-            return result
-
-        result = self._writer.run(run, growing, durable)
-        if act is not None:
-            self._tell(act)
-        return result
-
-    def _tell(self, act: Act) -> None:
-        speaker = self._speaker
-        if speaker is None or not speaker.listeners():
-            return
-        if act.all_changed:
-            speaker.shout()
-        else:
-            speaker.say([*map(box, act.boxes), *map(change, act.changed)])
-        speaker.ring({bell(queue): strokes for queue, strokes in act.rings.items()})
-
-    @contextmanager
-    def _read(self) -> Iterator[Reader]:
-        self._check()
-        with said_plainly(self.path), self._readers.lend() as connection:
-            yield connection
-
-    def _new_ear(self, kind: str) -> Ear:
-        if self._folder is None:
-            with self._read():
-                pass
-        assert self._folder is not None
-        with said_plainly(self.path):
-            return Ear(self._folder, kind)
 
     # -- in ---------------------------------------------------------------------------------------------------------
     def push(self, messages: Sequence[Message]) -> list[PushVerdict]:
@@ -265,8 +75,8 @@ class SqliteStore:
         return self._write(lambda act: push.push(act, messages), growing=True) if messages else []
 
     def group_push(self, batch: GroupBatch) -> PushVerdict:
-        if len(batch.rows) + len(batch.members) > MAX_PUSH:
-            raise ValueError(f"group_push takes at most {MAX_PUSH} rows or members a call; split the batch")
+        if len(batch.rows) + len(batch.members) + len(batch.also) > MAX_PUSH:
+            raise ValueError(f"group_push takes at most {MAX_PUSH} rows, members and others a call; split the batch")
         return self._write(lambda act: groups.group_push(act, batch), growing=True)
 
     # -- work -------------------------------------------------------------------------------------------------------
@@ -287,7 +97,7 @@ class SqliteStore:
                 return None
             if known is not None and request.n > 0:
                 for queue in request.queues:
-                    if reader.execute(QUEUE_HAS_READY, (queue,)).fetchone():
+                    if reader.execute(QUEUE_HAS_READY, (queue,)).fetchone() or rates.token_for(reader, queue, now):
                         return None
             return Claimed(next_due_us=due, now_us=now)
 
@@ -307,10 +117,6 @@ class SqliteStore:
 
     def nudge(self, session: str) -> None:
         self._bells.nudge(session)
-
-    def _anything_ready(self, queues: Sequence[str]) -> bool:
-        with self._read() as reader:
-            return any(reader.execute(QUEUE_HAS_READY, (queue,)).fetchone() for queue in queues)
 
     # -- sessions ---------------------------------------------------------------------------------------------------
     def announce(self, session: str, info: SessionInfo) -> None:
@@ -448,25 +254,33 @@ class SqliteStore:
     def unpark(self, name: str | None = None) -> int:
         return self._write(lambda act: operators.unpark(act, name))
 
+    def limit(self, key: str, spec: LimitSpec | None, default: bool = False) -> None:
+        self._write(lambda act: act.rates.limit(key, spec, default))
 
-_paused: list[SqliteStore] = []
+    def limits(self, keys: Sequence[str] | None = None) -> dict[str, LimitView]:
+        with self._read() as reader:
+            return rates.limits(reader, keys)
 
+    # -- schedules, answers -------------------------------------------------------------------------------------------
+    def schedule_put(self, name: str, spec: bytes, source: str = "") -> None:
+        self._write(lambda act: schedules.put(act, name, spec, source), growing=True)
 
-def _before_fork() -> None:
-    for store in list(_stores):
-        if store.before_fork():
-            _paused.append(store)
+    def schedule_pause(self, name: str, paused: bool = True) -> bool:
+        return self._write(lambda act: schedules.pause(act, name, paused))
 
+    def schedule_remove(self, name: str) -> bool:
+        return self._write(lambda act: schedules.remove(act, name))
 
-def _after_fork_in_parent() -> None:
-    while _paused:
-        _paused.pop().forked()
+    def schedules(self) -> list[ScheduleView]:
+        with self._read() as reader:
+            return schedules.schedules(reader)
 
+    def fire(self, name: str, instant_us: int, message: Message | None, skip: bool = False) -> FireVerdict:
+        return self._write(lambda act: schedules.fire(act, name, instant_us, message, skip), growing=True)
 
-def _after_fork_in_child() -> None:
-    _paused.clear()
-    for store in list(_stores):
-        store.after_fork()
+    def answer(self, ticket: str, node: str, data: bytes) -> None:
+        self._write(lambda act: schedules.answer(act, ticket, node, data), growing=True, durable=False)
 
-
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
+    def answers(self, ticket: str) -> dict[str, bytes]:
+        with self._read() as reader:
+            return schedules.answers(reader, ticket, self._wall())

@@ -28,17 +28,17 @@ RESULT_ONE = query("result_one")
 class Book:
     """The one row of `book`."""
 
-    __slots__ = ("before", "grace_boot", "pruned", "purged", "reached_boot", "stale", "tok")
+    __slots__ = ("ahead", "before", "grace_boot", "pruned", "purged", "rates", "reached_boot", "stale", "tok")
 
     def __init__(self, row: Any) -> None:
         self.before = row
         (
-            self.tok, self.reached_boot, self.grace_boot, self.stale, self.pruned, self.purged
+            self.tok, self.reached_boot, self.grace_boot, self.stale, self.pruned, self.purged, self.rates, self.ahead
         ) = row  # fmt: skip
 
     def row(self) -> tuple[Any, ...]:
         return (
-            self.tok, self.reached_boot, self.grace_boot, self.stale, self.pruned, self.purged
+            self.tok, self.reached_boot, self.grace_boot, self.stale, self.pruned, self.purged, self.rates, self.ahead
         )  # fmt: skip
 
 
@@ -78,7 +78,7 @@ class Transaction:
                     (
                         group.num, group.total, group.cursor, group.holes, group.done, group.failed, group.cancelled,
                         group.running, group.retried, group.sealed, group.revoked, group.body, group.body_ended_us,
-                        group.changes, group.ended_us, group.prune_us,
+                        group.changes, group.ended_us, group.prune_us, group.late,
                     ),
                 )  # fmt: skip
         if self._book is not None and (row := self._book.row()) != self._book.before:
@@ -143,7 +143,7 @@ class Transaction:
         """(group, index) if the id is a like member that was added to a living group."""
         place = member_of(task_id)
         group = self.find_group(place[0]) if place else None
-        return (group, place[1]) if place and group and group.like and place[1] < group.total else None
+        return (group, place[1]) if place and group and place[1] < group.rows else None
 
     def member_end(self, group: Group, index: int) -> Any:
         """The row of `grp_result` of a like member that ended without a record."""

@@ -35,7 +35,7 @@ class _Listener:
 class Bells:
     """The bells of this process's sessions."""
 
-    def __init__(self, new_ear: Callable[[str], Ear], anything_ready: Callable[[Sequence[str]], bool]) -> None:
+    def __init__(self, new_ear: Callable[[str], Ear], anything_ready: Callable[[Sequence[str], bool], bool]) -> None:
         self._new_ear = new_ear
         self._anything_ready = anything_ready
         self._lock = threading.Lock()
@@ -54,7 +54,7 @@ class Bells:
                 return True
             if left <= LOOK_S:
                 return listener.take_nudge()
-            if self._anything_ready(queues):
+            if self._anything_ready(queues, False):
                 return True
 
     def _listener(self, session: str, queues: Sequence[str]) -> _Listener:
@@ -70,7 +70,7 @@ class Bells:
             listener.ear.want([bell(queue) for queue in new])
             listener.ear.drop([bell(queue) for queue in listener.queues - wanted])
             listener.queues = wanted
-            if self._anything_ready(tuple(new)):
+            if self._anything_ready(tuple(new), True):
                 listener.pending = True
         return listener
 

@@ -1,14 +1,14 @@
 -- group_columns: What `rows.Group` is made of; a prefix for other queries.
 select g.num, g.id, g.keep_us, g.opened_us, g.total, g.cursor, g.holes, g.done, g.failed, g.cancelled, g.running,
-  g.retried, g.sealed, g.revoked, g.body, g.body_ended_us, g.changes, g.ended_us, g.prune_us, m.name, m.queue,
-  m.priority, m.due_us, m.expires_us, m.keep_us, m.max_crashes, m.max_lost, m.digest
+  g.retried, g.sealed, g.revoked, g.body, g.body_ended_us, g.changes, g.ended_us, g.prune_us, g.late, m.name,
+  m.queue, m.priority, m.due_us, m.expires_us, m.keep_us, m.max_crashes, m.max_lost, m.digest, m.follow
 from grp g left join template m on m.num = g.num
 
 -- group_by_id: One group, after `group_columns`.
 where g.id = ?1
 
 -- groups_of_queue: Groups with unclaimed rows in a queue, after `group_columns`.
-where m.queue = ?1 and g.cursor + g.holes < g.total
+where m.queue = ?1 and g.cursor + g.holes < g.total - g.late
 
 -- groups_gone: Groups whose life is over, after `group_columns`.
 where g.prune_us <= ?1 limit ?2
@@ -18,7 +18,8 @@ insert into grp (id, keep_us, opened_us) values (?1, ?2, ?3)
 
 -- group_save: A group's counters.
 update grp set total = ?2, cursor = ?3, holes = ?4, done = ?5, failed = ?6, cancelled = ?7, running = ?8, retried = ?9,
-  sealed = ?10, revoked = ?11, body = ?12, body_ended_us = ?13, changes = ?14, ended_us = ?15, prune_us = ?16
+  sealed = ?10, revoked = ?11, body = ?12, body_ended_us = ?13, changes = ?14, ended_us = ?15, prune_us = ?16,
+  late = ?17
 where num = ?1
 
 -- group_delete: Remove a group with its template, rows and results.
@@ -31,8 +32,9 @@ delete from task where grp = ?1 returning kind
 select count(*) from task where grp = ?1 and state < 6
 
 -- template_insert: What the members share.
-insert into template (num, name, queue, priority, due_us, expires_us, keep_us, max_crashes, max_lost, digest, payload)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+insert into template (num, name, queue, priority, due_us, expires_us, keep_us, max_crashes, max_lost, digest, payload,
+  follow)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- template_payload: The shared payload.
 select payload from template where num = ?1
