@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from smallage.core.cron import crontab
-from smallage.core.cronfields import DAY_OF_MONTH, DAY_OF_WEEK, HOUR, MINUTE, MONTH_OF_YEAR, expand
+from smallage.core.cronfields import DAY_OF_MONTH, DAY_OF_WEEK, HOUR, MINUTE, MONTH_OF_YEAR, crontab_parser, expand
 from smallage.core.errors import ImproperlyConfigured, ParseException
 from smallage.core.schedule import BaseSchedule, maybe_schedule, schedstate, schedule, solar
 
@@ -89,6 +89,15 @@ def test_fields_that_cannot_be(field, given, error):
     with pytest.raises(error) as raised:
         expand(field, given)
     assert field.name in str(raised.value)
+
+
+def test_celery_s_parser():
+    assert crontab_parser(24).parse("*/4") == {0, 4, 8, 12, 16, 20}
+    assert crontab_parser(31, 1).parse("*/10") == {1, 11, 21, 31}
+    assert crontab_parser(7).parse("sat-mon") == {6, 0, 1}
+    assert crontab_parser(12, 1).parse("jan") == {1}
+    with pytest.raises(crontab_parser.ParseException):
+        crontab_parser().parse("1,")
 
 
 def test_a_parse_error_is_no_value_error():

@@ -151,5 +151,8 @@ def _zone(zone: Any, utc: bool) -> dt.tzinfo:
             return ZoneInfo(zone)
         except (KeyError, ValueError):
             raise ImproperlyConfigured(f"There is no time zone '{zone}'; a name is like 'Europe/Berlin'.") from None
-    local = None if utc else dt.datetime.now().astimezone().tzinfo
-    return local or dt.UTC
+    if utc:
+        return dt.UTC
+    from smallage.core.localzone import LOCAL
+
+    return LOCAL

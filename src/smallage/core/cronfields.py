@@ -119,3 +119,17 @@ def _in_range(field: Field, value: int) -> int:
         sunday = "; Sunday is 0" if field is DAY_OF_WEEK and value == 7 else ""
         raise ValueError(f"{field.name} goes from {field.least} to {field.most}{sunday}, so {value} is out of range.")
     return int(value)
+
+
+class crontab_parser:
+    """Celery's way to expand a field's text: `crontab_parser(24).parse("*/4")`. `max_` is the number of values."""
+
+    ParseException = ParseException
+
+    def __init__(self, max_: int = 60, min_: int = 0) -> None:
+        names = {(7, 0): DAYS, (12, 1): MONTHS}.get((max_, min_), ())
+        self._field = Field("the field", min_, min_ + max_ - 1, names)
+
+    def parse(self, spec: str) -> set[int]:
+        """The values; raises ParseException or ValueError."""
+        return _parse(self._field, spec)

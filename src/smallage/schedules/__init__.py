@@ -5,6 +5,7 @@
 
 from smallage.core import schedule as _core
 from smallage.core.cron import crontab
+from smallage.core.cronfields import crontab_parser
 from smallage.core.entries import BeatLazyFunc
 from smallage.core.errors import ParseException
 from smallage.core.schedule import BaseSchedule, maybe_schedule, schedstate, schedule, solar
@@ -23,6 +24,7 @@ __all__ = [
     "BeatLazyFunc",
     "ParseException",
     "crontab",
+    "crontab_parser",
     "maybe_schedule",
     "schedstate",
     "schedule",

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from smallage.core.errors import ImproperlyConfigured, StoreError
 from smallage.run import HardTimeout, Terminated
 from smallage.stores.base import LEASE_US, SessionInfo
+from smallage.worker.beat import Beat
 from smallage.worker.board import Board, Farewell
 from smallage.worker.body import Body
 from smallage.worker.context import Context
@@ -43,7 +44,8 @@ LEFT_BEHIND = 5.0
 class InProcessWorker:
     """Runs an app's tasks in this process, from `start()` (or `with`) until `stop()`.
 
-    `pool` is "threads" or "asyncio"; `concurrency` the number of tasks at a time; `queues` default to the app's.
+    `pool` is "threads" or "asyncio"; `concurrency` the number of tasks at a time; `queues` default to the app's. With
+    `beat` it fires the app's schedules too.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class InProcessWorker:
         node: str = "",
         burst: bool = False,
         lease: float = LEASE_US / 1e6,
+        beat: bool = False,
     ) -> None:
         name = pool_named(pool)
         if name not in ("threads", "asyncio"):
@@ -79,6 +82,7 @@ class InProcessWorker:
             self.store, os.urandom(16).hex(), self.queues, self.desk, self.pool, self.board, log,
             places=concurrency, burst=burst,
         )  # fmt: skip
+        self._beat = Beat(app) if beat else None
         self._closed = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -97,12 +101,19 @@ class InProcessWorker:
             thread = threading.Thread(target=target, name=f"smallage-{name}", daemon=True)
             self._threads.append(thread)
             thread.start()
+        if self._beat is not None:
+            self._threads.append(self._beat.start())
         return self
 
     def stop(self, timeout: float = 10.0) -> None:
         """Claim no more, wait for what runs for `timeout` seconds, hand the rest back. Twice is fine."""
+        self._stop_beat()
         self.engine.stop(Farewell.DRAINED, timeout)
         self.join()
+
+    def _stop_beat(self) -> None:
+        if self._beat is not None:
+            self._beat.stop()
 
     def join(self) -> None:
         """Wait until the worker has stopped; a burst stops by itself."""
@@ -110,6 +121,7 @@ class InProcessWorker:
             if thread is not threading.current_thread():
                 thread.join(None if thread.name == "smallage-engine" else LEFT_BEHIND)
         self._closed.set()
+        self._stop_beat()
         for thread in self._threads[2:]:
             thread.join()
 
