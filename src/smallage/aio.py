@@ -47,6 +47,11 @@ async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwar
     return await loop.run_in_executor(_threads(), lambda: context.run(function, *args, **kwargs))
 
 
+def submit(function: Callable[[], object]) -> None:
+    """Call a blocking function in one of the threads, soon."""
+    _threads().submit(function)
+
+
 class AsyncWaiter:
     """A coroutine's subscription to ids: the hub's thread serves all of them."""
 

@@ -1,19 +1,33 @@
-"""Many tasks as one: the handle that follows a group, and what its body reads."""
+"""Many tasks as one: the handle that follows a group."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar, overload
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
-import msgspec
-
-from smallage.core.errors import ChordError, TaskError, TimeoutError
+from smallage.core.message import member_id
 from smallage.core.states import TERMINAL
-from smallage.result import AsyncResult, check_may_wait, deadline_of, read
-from smallage.stores.base import GroupView, MemberResult, TaskView
-from smallage.watching import REREAD, Waiter
+from smallage.result import AsyncResult
+from smallage.results.outcomes import (
+    Count,
+    Counters,
+    LazyValues,
+    MemberOutcome,
+    Outcomes,
+    Snapshot,
+    chord_values,
+    lazy_values,
+    outcome_of,
+    pages_of,
+    snapshot_of,
+)
+from smallage.results.reading import PROPAGATE_STATES, meta_of
+from smallage.results.sets import ResultSet, failure_of, has_ended, look
+from smallage.results.waiting import deadline_of, notices, patience
+from smallage.stores.base import GroupView, TaskView
 
 if TYPE_CHECKING:
     from smallage.app import Smallage
@@ -21,215 +35,24 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-PAGE: Final = 1_000
 BETWEEN: Final = 0.1
 """Seconds between two snapshots of `progress`."""
 
-_REVERSED: Final = frozenset({"FAILURE", "REVOKED"})
+__all__ = [
+    "BETWEEN",
+    "Count",
+    "GroupResult",
+    "LazyValues",
+    "MemberOutcome",
+    "Members",
+    "Outcomes",
+    "ResultSet",
+    "Snapshot",
+    "chord_values",
+    "lazy_values",
+]
 
 
-# -- reading a group ----------------------------------------------------------------------------------------------
-class Snapshot(msgspec.Struct, frozen=True):
-    """A group's counters at one moment. `number` rises with every change."""
-
-    id: str
-    total: int
-    done: int
-    failed: int
-    running: int
-    cancelled: int
-    retried: int
-    number: int
-    ended: bool
-    """All members have ended."""
-
-
-class MemberOutcome(NamedTuple):
-    """How a member stands: its place, its state in Celery's words, its value or exception."""
-
-    index: int  # type: ignore[assignment]
-    state: str
-    value: Any
-
-
-class Count(int):
-    """A number that answers Celery's `failed()` too: called, it says whether it is above zero."""
-
-    def __call__(self) -> bool:
-        return self > 0
-
-
-def _snapshot(view: GroupView) -> Snapshot:
-    ended = view.sealed and view.ended >= view.total
-    return Snapshot(
-        view.id,
-        view.total,
-        view.done,
-        view.failed,
-        view.running,
-        view.cancelled,
-        view.retried,
-        view.seq,
-        ended,
-    )
-
-
-def _outcome(member: MemberResult, convert: Callable[[Any], Any] | None = None) -> MemberOutcome:
-    view = TaskView(id=member.id, state=member.state, result=member.result, reason=member.reason)
-    state, value, _ = read(view, convert)
-    return MemberOutcome(member.index, state, value)
-
-
-def _pages(app: Smallage, name: str, size: int = PAGE) -> Iterator[list[MemberResult]]:
-    """The members of a group, some at a time."""
-    offset = 0
-    while page := app.store.results(name, offset, size):
-        yield page
-        offset += len(page)
-
-
-class _Counters:
-    """A group's counters by id, each one read of the store."""
-
-    id: str
-    app: Smallage
-
-    def view(self) -> GroupView:
-        """The counters as the store has them. Raises TaskError for a group that it does not know (any more)."""
-        view = self.app.store.group(self.id)
-        if view is None:
-            raise TaskError(f"The store knows no group {self.id}; it was never sent, or its results have expired.")
-        return view
-
-    @property
-    def total(self) -> int:
-        return self.view().total
-
-    @property
-    def done(self) -> int:
-        """Members that ended well."""
-        return self.view().done
-
-    @property
-    def failed(self) -> Count:
-        """Members that failed for good. Also callable, as in Celery: `failed()` is True if any did."""
-        return Count(self.view().failed)
-
-    @property
-    def running(self) -> int:
-        return self.view().running
-
-    @property
-    def cancelled(self) -> int:
-        return self.view().cancelled
-
-    @property
-    def retried(self) -> int:
-        """Attempts of members that ended in a retry."""
-        return self.view().retried
-
-
-class Outcomes(_Counters):
-    """What a group's body gets: how the members ended, read from the store in pages as it is asked for."""
-
-    def __init__(self, app: Smallage, id: str) -> None:
-        self.app = app
-        self.id = id
-
-    def __len__(self) -> int:
-        return self.total
-
-    def __bool__(self) -> bool:
-        return True
-
-    def __iter__(self) -> Iterator[MemberOutcome]:
-        """Every member in order: (index, state, value or exception)."""
-        for page in self.pages():
-            yield from page
-
-    def pages(self, size: int = PAGE) -> Iterator[list[MemberOutcome]]:
-        """The members, `size` (at most 1,000) at a time."""
-        for page in _pages(self.app, self.id, min(size, PAGE)):
-            yield [_outcome(member) for member in page]
-
-    def values(self) -> Iterator[Any]:
-        """The values of the members that ended well, in order."""
-        return (value for _, state, value in self if state not in _REVERSED)
-
-    def failures(self) -> Iterator[MemberOutcome]:
-        """The members that failed, were cancelled or expired; `value` is the exception."""
-        return (one for one in self if one.state in _REVERSED)
-
-    def __repr__(self) -> str:
-        return f"<Outcomes {self.id}>"
-
-
-def chord_values(outcomes: Outcomes) -> list[Any]:
-    """The values of all members in order. Raises ChordError naming the first that did not end well."""
-    values: list[Any] = []
-    for page in _pages(outcomes.app, outcomes.id):
-        values.extend(_checked(page))
-    if len(values) != outcomes.total:
-        raise ChordError(f"Of the results of group {outcomes.id} only {len(values)} are still kept.")
-    return values
-
-
-class LazyValues(Sequence[Any]):
-    """The values of a chord's header, read from the store in pages as they are asked for."""
-
-    def __init__(self, outcomes: Outcomes) -> None:
-        self._outcomes = outcomes
-        self._page: list[MemberResult] = []
-        self._first = 0
-
-    def __len__(self) -> int:
-        return self._outcomes.total
-
-    def __iter__(self) -> Iterator[Any]:
-        for page in _pages(self._outcomes.app, self._outcomes.id):
-            for member in page:
-                yield _outcome(member).value
-
-    @overload
-    def __getitem__(self, place: int) -> Any: ...
-    @overload
-    def __getitem__(self, place: slice) -> list[Any]: ...
-    def __getitem__(self, place: int | slice) -> Any:
-        if isinstance(place, slice):
-            return [self[index] for index in range(*place.indices(len(self)))]
-        index = place if place >= 0 else place + len(self)
-        if not self._first <= index < self._first + len(self._page):
-            self._first = index - index % PAGE if index >= 0 else 0
-            self._page = self._outcomes.app.store.results(self._outcomes.id, self._first, PAGE) if index >= 0 else []
-        if not 0 <= index - self._first < len(self._page):
-            raise IndexError(f"The header has no member {place}.")
-        return _outcome(self._page[index - self._first]).value
-
-
-def lazy_values(outcomes: Outcomes) -> LazyValues:
-    """The values of all members in order, to be read in pages. Raises ChordError naming the first that did not end
-    well."""
-    view = outcomes.view()
-    if view.failed + view.cancelled:
-        for page in _pages(outcomes.app, outcomes.id):
-            _checked(page)
-    return LazyValues(outcomes)
-
-
-def _checked(page: list[MemberResult]) -> list[Any]:
-    """The values of a page. Raises ChordError naming the first member that did not end well."""
-    values: list[Any] = []
-    for member in page:
-        _, state, value = _outcome(member)
-        if state in _REVERSED:
-            error = ChordError(f"Dependency {member.id} raised {value!r}")
-            error.__cause__ = value if isinstance(value, BaseException) else None
-            raise error
-        values.append(value)
-    return values
-
-
-# -- the handle ---------------------------------------------------------------------------------------------------
 class Members(Sequence[AsyncResult[R]]):
     """The handles of a group's members; called, their outcomes in order."""
 
@@ -248,54 +71,122 @@ class Members(Sequence[AsyncResult[R]]):
             return [self[index] for index in range(*place.indices(len(self)))]
         index = place if place >= 0 else place + len(self)
         found = self._result.app.store.results(self._result.id, index, 1) if index >= 0 else []
-        if not found:
-            raise IndexError(f"The group has no member {place}.")
-        return self._result.handle(found[0].id)
+        if found:
+            return self._result.handle(found[0].id)
+        if 0 <= index < self._result.expected:
+            return self._result.handle(member_id(self._result.id, index))
+        raise IndexError(f"The group has no member {place}.")
 
     def __iter__(self) -> Iterator[AsyncResult[R]]:
-        for page in _pages(self._result.app, self._result.id):
+        place = 0
+        for page in pages_of(self._result.app, self._result.id):
             for member in page:
                 yield self._result.handle(member.id)
+            place += len(page)
+        for index in range(place, self._result.expected):
+            yield self._result.handle(member_id(self._result.id, index))
 
     def __call__(self) -> Iterator[MemberOutcome]:
         """(index, state, value or exception) of every member, in pages of 1,000."""
         result = self._result
-        for page in _pages(result.app, result.id):
+        for page in pages_of(result.app, result.id):
             for member in page:
-                yield _outcome(member, result.convert)
+                yield outcome_of(member, result.convert)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Members):
+            return self._result.id == other._result.id
+        return list(self) == list(other) if isinstance(other, Sequence) else NotImplemented
+
+    def __repr__(self) -> str:
+        return f"<the members of {self._result.id}>"
 
 
-class GroupResult(_Counters, Generic[R]):
-    """A group that was sent. Counters are one read at any size."""
+class Known(list[Any]):
+    """The handles of a group's members, for who made them; called, their outcomes in order."""
+
+    def __init__(self, result: GroupResult[Any], handles: Iterable[Any]) -> None:
+        super().__init__(handles)
+        self._result = result
+
+    def __call__(self) -> Iterator[MemberOutcome]:
+        return Members(self._result)()
+
+
+class Body(AsyncResult[Any]):
+    """The result of a group's body; called, it has something called when the group's members have ended."""
+
+    group: GroupResult[Any]
+
+    def __call__(self, callback: Callable[[Any], Any], on_error: Callable[[BaseException], Any] | None = None) -> Any:
+        return self.group._call_later(callback, on_error)
+
+
+class GroupResult(Counters, ResultSet[R]):
+    """Results with an id: a group that was sent, or any results of yours.
+
+    Of a group the counters are one read at any size. One that the store does not know yet, because it comes later in a
+    chain, has not ended; if the chain ends before, the group has failed with it.
+    """
 
     def __init__(
         self,
-        id: str,
+        id: str | None = None,
+        results: Iterable[Any] | None = None,
+        parent: Any = None,
         app: Smallage | None = None,
         task: Task[Any, R] | None = None,
         then: AsyncResult[Any] | None = None,
-        parent: Any = None,
+        expected: int = 0,
+        **_: Any,
     ) -> None:
-        from smallage.app import current_app
+        from smallage.app import current_app, new_id
 
-        self.id = id
-        self.app = app if app is not None else current_app()
-        self.then = then
-        """The handle of the body, if there is one."""
+        self.id = str(id) if id is not None else new_id()
+        self._app = app if app is not None else current_app()
         self.parent = parent
-        self.known: list[Any] | None = None
-        """The members' handles, for who sent the group."""
+        self.then = then
+        self.expected = expected
+        """Members that a group of like tasks will have, for who sent it."""
+        self._given: Known | None = None if results is None else Known(self, results)
+        self._changed = False
+        """The members are other ones than the store's."""
         self._task = task
 
     @classmethod
-    def restore(cls, id: str, app: Smallage | None = None) -> GroupResult[Any] | None:
-        """The handle of a group that was sent before, here or elsewhere; None if the store does not know it."""
-        made: GroupResult[Any] = cls(id, app)
-        view = made.app.store.group(id)
+    def restore(cls, id: str, backend: Any = None, app: Smallage | None = None) -> GroupResult[Any] | None:
+        """The handle of a group that was sent before, here or elsewhere, or of results that were saved under this id;
+        None if the store does not know it."""
+        from smallage.app import current_app
+        from smallage.results.saving import saved_group
+
+        if app is None:
+            app = current_app() if backend is None else getattr(backend, "app", backend)
+        made: GroupResult[Any] = cls(id, app=app)
+        view = made.app.store.group(made.id)
         if view is None:
-            return None
+            saved: GroupResult[Any] | None = saved_group(made.app, made.id)
+            return saved
         made.then = AsyncResult(view.body, made.app) if view.body else None
         return made
+
+    @property
+    def then(self) -> Any:
+        """The handle of the body, for a group that has one. Also callable, as in Celery, with a body or without:
+        `then(callback)` calls `callback(this)` once when all have ended."""
+        return self._body if self._body is not None else self._call_later
+
+    @then.setter
+    def then(self, body: Any) -> None:
+        if type(body) is AsyncResult:
+            body = Body(body.id, body._app, body._task, body.parent)
+            body.group = self
+        self._body = body
+
+    def _call_later(
+        self, callback: Callable[[Any], Any], on_error: Callable[[BaseException], Any] | None = None
+    ) -> Any:
+        return ResultSet.then(self, callback, on_error)
 
     def handle(self, task_id: str) -> AsyncResult[R]:
         """The handle of a member."""
@@ -307,76 +198,76 @@ class GroupResult(_Counters, Generic[R]):
 
     # -- members --------------------------------------------------------------------------------------------------
     @property
-    def results(self) -> Members[R]:
+    def results(self) -> Any:
         """The members' handles as a sequence; `results()` yields (index, state, value or exception) of each."""
-        return Members(self)
+        return Members(self) if self._given is None else self._given
 
-    children = results
+    @property
+    def children(self) -> Any:
+        """The members' handles."""
+        return self.results
 
-    def __iter__(self) -> Iterator[AsyncResult[R]]:
-        return iter(self.results)
+    def _own(self) -> list[Any]:
+        if self._given is None:
+            self._given = Known(self, self.results)
+        self._changed = True
+        return self._given
 
     def __len__(self) -> int:
-        return self.total
+        return self.total if self._given is None else len(self._given)
 
     def __bool__(self) -> bool:
         return True
 
-    def __getitem__(self, place: int) -> AsyncResult[R]:
-        return self.results[place]
+    # -- counters -------------------------------------------------------------------------------------------------
+    def _stored(self) -> GroupView | None:
+        """The counters, if the store has this group and it is the one that is meant."""
+        return None if self._changed else self.app.store.group(self.id)
 
-    # -- following ------------------------------------------------------------------------------------------------
+    def view(self) -> GroupView:
+        """The counters as the store has them; of a group that it does not know, by what is known of the members."""
+        found = self._stored()
+        return found if found is not None else self._unsent()
+
+    def _unsent(self) -> GroupView:
+        handles = self._handles()
+        look(self.app, handles)
+        ended = [one for one in handles if has_ended(one)]
+        if not ended and self._upstream() is not None:
+            total = max(len(handles), 1)
+            return GroupView(id=self.id, total=total, failed=total, sealed=True)
+        done = sum(one.successful() or _is_ignored(one) for one in ended)
+        failed = sum(bool(one.failed()) for one in ended)
+        return GroupView(
+            id=self.id,
+            total=len(handles),
+            done=done,
+            failed=failed,
+            cancelled=len(ended) - done - failed,
+            sealed=self._given is not None or self.expected > 0,
+        )
+
+    def _handles(self) -> list[Any]:
+        """Handles of the members as far as they are known without the store."""
+        if self._given is not None:
+            return list(self._given)
+        return [self.handle(member_id(self.id, index)) for index in range(self.expected)]
+
+    def _upstream(self) -> BaseException | None:
+        """The error of the oldest parent that has failed: behind it this group never comes."""
+        parents = list(self._parents())
+        look(self.app, parents)
+        return next((error for one in reversed(parents) if (error := failure_of(one)) is not None), None)
+
     def snapshot(self) -> Snapshot:
         """All counters in one read."""
-        return _snapshot(self.view())
+        return snapshot_of(self.view())
 
     async def asnapshot(self) -> Snapshot:
         """`snapshot` without blocking the event loop."""
         from smallage.aio import in_thread
 
         return await in_thread(self.snapshot)
-
-    def progress(self, timeout: float | None = None) -> Iterator[Snapshot]:
-        """Snapshots: one now, then one for each change (at most ten a second), the last when all have ended.
-
-        Raises TimeoutError when that takes longer than `timeout` seconds.
-        """
-        deadline = deadline_of(timeout)
-        if (now := self.snapshot()).ended:
-            yield now
-            return
-        with Waiter(self.app.hub, self.id) as waiter:
-            last: Snapshot | None = None
-            shown_at = 0.0
-            while True:
-                shot = self.snapshot()
-                if shot != last:
-                    shown_at = time.monotonic()
-                    yield shot
-                    last = shot
-                if shot.ended:
-                    return
-                waiter.wait(self._patience(deadline, timeout))
-                time.sleep(max(0.0, shown_at + BETWEEN - time.monotonic()))
-
-    async def aprogress(self, timeout: float | None = None) -> AsyncIterator[Snapshot]:
-        """`progress` for asyncio."""
-        from smallage.aio import AsyncWaiter, in_thread
-
-        deadline = deadline_of(timeout)
-        async with AsyncWaiter(self.app.hub, self.id) as waiter:
-            last: Snapshot | None = None
-            shown_at = 0.0
-            while True:
-                shot = await in_thread(self.snapshot)
-                if shot != last:
-                    shown_at = time.monotonic()
-                    yield shot
-                    last = shot
-                if shot.ended:
-                    return
-                await waiter.wait(self._patience(deadline, timeout))
-                await asyncio.sleep(max(0.0, shown_at + BETWEEN - time.monotonic()))
 
     def ready(self) -> bool:
         """True when all members have ended."""
@@ -395,117 +286,194 @@ class GroupResult(_Counters, Generic[R]):
         """How many have ended well."""
         return self.done
 
-    # -- waiting --------------------------------------------------------------------------------------------------
-    def get(
-        self,
-        timeout: float | None = None,
-        propagate: bool = True,
-        interval: float = 0.5,
-        callback: Callable[[str, Any], Any] | None = None,
-        no_ack: bool = True,
-        on_message: Any = None,
-        disable_sync_subtasks: bool = True,
-        on_interval: Any = None,
-    ) -> list[Any]:
-        """Wait until all have ended; their values in order.
+    # -- following ------------------------------------------------------------------------------------------------
+    def progress(self, timeout: float | None = None) -> Iterator[Snapshot]:
+        """Snapshots: one now, then one for each change (at most ten a second), the last when all have ended.
 
-        Raises the first member's exception as soon as one has failed; with `propagate=False` exceptions stand in the
-        list. `callback(task_id, value)` gets the values instead of the list. Raises TimeoutError after `timeout`
-        seconds; the tasks go on.
+        Raises TimeoutError when that takes longer than `timeout` seconds.
         """
-        check_may_wait(not disable_sync_subtasks)
-        deadline = deadline_of(timeout)
-        if not self._settled(propagate):
-            with Waiter(self.app.hub, self.id) as waiter:
-                while not self._settled(propagate):
-                    waiter.wait(self._patience(deadline, timeout))
-        return self._values(propagate, callback)
+        last: Snapshot | None = None
+        with closing(notices(self.app, self._names(), timeout, self._what())) as told:
+            for _ in told:
+                shot = self.snapshot()
+                if shot != last:
+                    shown_at = time.monotonic()
+                    yield shot
+                    last = shot
+                    if not shot.ended:
+                        time.sleep(max(0.0, shown_at + BETWEEN - time.monotonic()))
+                if shot.ended:
+                    return
 
-    join = get
-
-    async def aget(self, timeout: float | None = None, propagate: bool = True) -> list[Any]:
-        """`get` for asyncio."""
+    async def aprogress(self, timeout: float | None = None) -> AsyncIterator[Snapshot]:
+        """`progress` for asyncio."""
         from smallage.aio import AsyncWaiter, in_thread
 
-        check_may_wait(False)
         deadline = deadline_of(timeout)
-        async with AsyncWaiter(self.app.hub, self.id) as waiter:
-            while not await in_thread(self._settled, propagate):
-                await waiter.wait(self._patience(deadline, timeout))
-        return await in_thread(self._values, propagate)
+        async with AsyncWaiter(self.app.hub, *await in_thread(self._names)) as waiter:
+            last: Snapshot | None = None
+            shown_at = 0.0
+            while True:
+                shot = await in_thread(self.snapshot)
+                if shot != last:
+                    shown_at = time.monotonic()
+                    yield shot
+                    last = shot
+                if shot.ended:
+                    return
+                await waiter.wait(patience(deadline, timeout, self._what()))
+                await asyncio.sleep(max(0.0, shown_at + BETWEEN - time.monotonic()))
+
+    # -- waiting --------------------------------------------------------------------------------------------------
+    def _names(self) -> tuple[str, ...]:
+        """What changes with the group: itself; before it comes, its parents and members too."""
+        names = [self.id]
+        if self._stored() is None:
+            names += [one.id for one in self._parents()]
+            for one in self._handles():
+                names += one._names() if isinstance(one, ResultSet) else [one.id]
+        return tuple(names)
+
+    def _what(self) -> str:
+        return f"The group {self.id}"
 
     def _settled(self, propagate: bool) -> bool:
         shot = self.snapshot()
         return shot.ended or (propagate and shot.failed + shot.cancelled > 0)
 
-    def _patience(self, deadline: float | None, timeout: float | None) -> float:
-        if deadline is None:
-            return REREAD
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError(f"The group {self.id} has not ended within {timeout:g} seconds; it goes on.")
-        return min(left, REREAD)
+    def _first_failure(self) -> BaseException | None:
+        view = self._stored()
+        if view is None:
+            handles = self._handles()
+            look(self.app, handles)
+            errors = (failure_of(one) for one in handles if has_ended(one))
+            return next((one for one in errors if one is not None), None) or self._upstream()
+        if view.failed + view.cancelled:
+            for page in pages_of(self.app, self.id):
+                for member in page:
+                    _, state, value = outcome_of(member, self.convert)
+                    if state in PROPAGATE_STATES:
+                        return value  # type: ignore[no-any-return]
+        return None
 
-    def _parents(self) -> tuple[str, ...]:
-        return () if self.parent is None else (self.parent.id, *self.parent._parents())
-
-    def _follow(self) -> None:
-        """Raise the error of the oldest parent that has failed, if any has."""
-        if self.parent is not None:
-            self.parent._follow()
-            self.parent._raise_failure()
-
-    def _raise_failure(self) -> None:
-        view = self.app.store.group(self.id)
-        if view is None or not view.failed + view.cancelled:
-            return
-        for page in _pages(self.app, self.id):
-            for member in page:
-                _, state, value = _outcome(member, self.convert)
-                if state in _REVERSED:
-                    raise value
-
-    def _values(self, propagate: bool, callback: Callable[[str, Any], Any] | None = None) -> list[Any]:
+    def _collected(self, propagate: bool) -> list[Any]:
+        if self._stored() is None:
+            return self._collected_one_by_one(propagate)
         values: list[Any] = []
-        for page in _pages(self.app, self.id):
+        for page in pages_of(self.app, self.id):
             for member in page:
-                _, state, value = _outcome(member, self.convert)
-                if propagate and state in _REVERSED:
+                _, state, value = outcome_of(member, self.convert)
+                if propagate and state in PROPAGATE_STATES:
                     raise value
-                if callback is None:
-                    values.append(value)
-                elif member.state in TERMINAL:
-                    callback(member.id, value)
+                values.append(value)
         return values
+
+    def _collected_one_by_one(self, propagate: bool) -> list[Any]:
+        if propagate and (error := self._first_failure()) is not None:
+            raise error
+        handles = self._handles()
+        look(self.app, handles)
+        error = None if all(map(has_ended, handles)) else self._upstream()
+        return [one.get(propagate=False, disable_sync_subtasks=False) if has_ended(one) else error for one in handles]
+
+    def maybe_throw(self, callback: Callable[[str, Any], Any] | None = None, propagate: bool = True) -> None:
+        """Raise the error of the first member that has failed; `callback(task_id, value)` gets what there is."""
+        if callback is not None:
+            super().maybe_throw(callback, propagate)
+        elif propagate and (error := self._first_failure()) is not None:
+            raise error
+
+    maybe_reraise = maybe_throw
+
+    def iter_native(
+        self,
+        timeout: float | None = None,
+        interval: float = 0.5,
+        no_ack: bool = True,
+        on_message: Callable[[dict[str, Any]], Any] | None = None,
+        on_interval: Callable[[], Any] | None = None,
+    ) -> Iterator[tuple[str, Any]]:
+        """(id, meta) of each member as it ends."""
+        if self._given is not None or self._stored() is None:
+            yield from super().iter_native(timeout, interval, no_ack, on_message, on_interval)
+            return
+        told = notices(self.app, (self.id,), timeout, self._what(), on_interval, interval)
+        seen: set[str] = set()
+        with closing(told):
+            for _ in told:
+                ended = self.snapshot().ended
+                for task_id, meta in self._ended_members(seen):
+                    if on_message is not None:
+                        on_message(meta)
+                    yield task_id, meta
+                if ended:
+                    return
+
+    def _ended_members(self, seen: set[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Those that have ended and were not seen before."""
+        for page in pages_of(self.app, self.id):
+            for one in page:
+                if one.state in TERMINAL and one.id not in seen:
+                    seen.add(one.id)
+                    view = TaskView(id=one.id, state=one.state, result=one.result, reason=one.reason)
+                    yield one.id, meta_of(view, one.id, self.convert)
 
     # -- acting ---------------------------------------------------------------------------------------------------
     def cancel(self, terminate: bool = False) -> int:
         """Cancel what has not started, in one step; with `terminate` also what runs. Returns how many ended now."""
-        return self.app.store.group_revoke(self.id, terminate=terminate)
+        if self._stored() is not None:
+            return self.app.store.group_revoke(self.id, terminate=terminate)
+        before = self.view().cancelled
+        ResultSet.revoke(self, terminate=terminate)
+        return self.view().cancelled - before
 
-    def revoke(self, connection: Any = None, terminate: bool = False, signal: Any = None, **_: Any) -> None:
-        """`cancel`, by Celery's name."""
+    def revoke(
+        self,
+        connection: Any = None,
+        terminate: bool = False,
+        signal: Any = None,
+        wait: bool = False,
+        timeout: float | None = None,
+    ) -> None:
+        """`cancel`, by Celery's name; with `wait` it returns when all have ended."""
         self.cancel(terminate)
+        if wait:
+            self.get(timeout=timeout, propagate=False)
 
     def retry_failed(self) -> int:
         """Run the failed members again and wait for them anew. Returns how many."""
         return self.app.store.group_retry(self.id)
 
     def save(self, backend: Any = None) -> None:
-        """Celery's: every group can be restored until it expires, so there is nothing to save."""
+        """Keep the handles under this id, for `restore`. A group that was sent is kept anyway, until it expires."""
+        if self._stored() is None and (self._given is not None or self.expected):
+            from smallage.results.saving import save_group
+
+            save_group(self)
 
     def forget(self) -> None:
         """Remove the ended group with its members' results; while it has not ended nothing happens."""
+        if self.parent is not None:
+            self.parent.forget()
         self.app.store.forget([self.id])
+        if self._given is not None and self._stored() is None:
+            ResultSet.forget(self)
 
-    delete = forget
+    def delete(self, backend: Any = None) -> None:
+        """Remove what `save` kept, and the group that was sent, with its results, if it has ended."""
+        from smallage.results.saving import saved_id
+
+        self.app.store.forget([self.id, saved_id(self.id)])
 
     def as_tuple(self) -> tuple[tuple[str, Any], list[Any]]:
+        """The ids as plain data, for `result_from_tuple`."""
         parent = self.parent.as_tuple() if self.parent is not None else None
         return (self.id, parent), [one.as_tuple() for one in self]
 
     def __eq__(self, other: object) -> bool:
-        return self.id == other.id if isinstance(other, GroupResult) else NotImplemented
+        if isinstance(other, GroupResult):
+            return self.id == other.id
+        return self.id == other if isinstance(other, str) else NotImplemented
 
     def __hash__(self) -> int:
         return hash(self.id)
@@ -514,4 +482,12 @@ class GroupResult(_Counters, Generic[R]):
         return self.id
 
     def __repr__(self) -> str:
-        return f"<GroupResult: {self.id}>"
+        return f"<{type(self).__name__}: {self.id}>"
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.id, None if self._given is None else list(self._given), self.parent)
+
+
+def _is_ignored(one: Any) -> bool:
+    """True for a member that ended by `Ignore`: it counts as done."""
+    return not isinstance(one, ResultSet) and one.state not in PROPAGATE_STATES

@@ -134,7 +134,7 @@ def fan_out(task: Task[Any, R], rows: Iterable[Any], then: Any, call: dict[str, 
     encoded = _encoded_rows(app, task.name, _checked_rows(task, rows), prepared.names)
     body, handle = (None, None) if then is None else _body(app, then)
     _push_rows(app, template, encoded, body, call)
-    made: GroupResult[R] = GroupResult(template.id, app, task, handle)
+    made: GroupResult[R] = GroupResult(template.id, app=app, task=task, then=handle)
     request = running.get()
     if request is not None:
         request.add_child(made, call)
@@ -240,7 +240,7 @@ def send_alike(app: Smallage, members: Sequence[Signature], name: str | None) ->
     template = _template(app, envelope, extras, call)
     rows = ((one.args, one.kwargs) for one in members)
     _push_rows(app, template, _encoded_rows(app, first.task, _fitting(app, first.task, rows), names), None, call)
-    return GroupResult(template.id, app, app.tasks.get(first.task))
+    return GroupResult(template.id, app=app, task=app.tasks.get(first.task), expected=len(members))
 
 
 def _fitting(app: Smallage, name: str, rows: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:

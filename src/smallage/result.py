@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
-import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from types import ModuleType
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from smallage.core import codec
-from smallage.core.errors import DecodeError, RemoteError, TaskRevokedError, TimeoutError, WorkerLostError
-from smallage.core.states import TERMINAL, celery_state
-from smallage.request import running
+from smallage.core.errors import TaskRevokedError
+from smallage.core.states import TERMINAL
+from smallage.results import reading
+from smallage.results.reading import EXCEPTION_STATES, PROPAGATE_STATES, READY_STATES, read
+from smallage.results.restoring import exception_of, remote_error, restored
+from smallage.results.tree import Node, result_from_tuple
+from smallage.results.waiting import (
+    allow_join_result,
+    await_until,
+    check_may_wait,
+    deadline_of,
+    denied_join_result,
+    wait_until,
+)
 
 if TYPE_CHECKING:
     from smallage.app import Smallage
@@ -23,128 +28,48 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-READY_STATES = frozenset({"SUCCESS", "FAILURE", "REVOKED", "IGNORED"})
-PROPAGATE_STATES = frozenset({"FAILURE", "REVOKED"})
-EXCEPTION_STATES = frozenset({"RETRY", "FAILURE", "REVOKED"})
-
-_joining: ContextVar[bool] = ContextVar("smallage_allow_join", default=False)
-
-
-@contextmanager
-def allow_join_result() -> Iterator[None]:
-    """Within it a task may wait for the results of others. Mind that this can lock a worker up."""
-    token = _joining.set(True)
-    try:
-        yield
-    finally:
-        _joining.reset(token)
-
-
-def check_may_wait(allowed: bool) -> None:
-    """Raise RuntimeError inside a task: a worker full of waiting tasks would stand still for ever."""
-    request = running.get()
-    if request is None or allowed or _joining.get() or request.is_eager:
-        return
-    raise RuntimeError(
-        "Never call result.get() within a task! Use fan_out(then=...) or a chord to go on when others have ended, or "
-        "pass disable_sync_subtasks=False if workers enough are free."
-    )
+__all__ = [
+    "EXCEPTION_STATES",
+    "PROPAGATE_STATES",
+    "READY_STATES",
+    "AsyncResult",
+    "EagerResult",
+    "allow_join_result",
+    "check_may_wait",
+    "deadline_of",
+    "denied_join_result",
+    "exception_of",
+    "read",
+    "remote_error",
+    "restored",
+    "result_from_tuple",
+]
 
 
-def deadline_of(timeout: Any) -> float | None:
-    """When a wait of `timeout` seconds ends, by the monotonic clock; None for never."""
-    if timeout is None:
-        return None
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
-        raise TypeError(f"timeout must be a number of seconds or None, not {type(timeout).__name__}.")
-    return time.monotonic() + timeout
-
-
-# -- exceptions as data -------------------------------------------------------------------------------------------
-def restored(data: bytes | None) -> tuple[BaseException, str | None]:
-    """(exception, traceback) from an error's bytes. Never runs a constructor and never imports anything."""
-    if data is None:
-        return RemoteError("", "The task failed and left no error.", None), None
-    try:
-        error = codec.decode_error(data)
-    except DecodeError as problem:
-        return RemoteError("", f"The task's error cannot be read: {problem}", None), None
-    made = _loaded(error)
-    if made is None:
-        return remote_error(error), error.traceback
-    if error.traceback:
-        made.__notes__ = [f"Remote traceback:\n{error.traceback}"]
-    return made, error.traceback
-
-
-def _loaded(error: codec.ErrorData) -> BaseException | None:
-    """The exception itself if its class is in a module that is loaded already; built without any code of the class."""
-    kind: Any = sys.modules.get(error.module)
-    for part in error.kind.split("."):
-        kind = vars(kind).get(part) if isinstance(kind, (type, ModuleType)) else None
-    if not isinstance(kind, type) or not issubclass(kind, Exception) or issubclass(kind, RemoteError):
-        return None
-    made = _built(kind, error.args)
-    if made is not None:
-        for name in codec.CARRIED.get(kind, ()):
-            setattr(made, name, error.extra.get(name))
-    return made
-
-
-def _built(kind: type[Exception], args: tuple[Any, ...]) -> Exception | None:
-    """An exception of this class made by what Python itself has under it, which sets `errno` and the like."""
-    builtin: Any = next(base for base in kind.__mro__ if base.__module__ == "builtins")
-    made: Exception
-    try:
-        made = builtin.__new__(kind, *args)
-        builtin.__init__(made, *args)
-    except Exception:  # arguments that Python's own class does not take
-        try:
-            made = builtin.__new__(kind)
-        except TypeError:  # nor none at all
-            return None
-        made.args = args
-    return made
-
-
-def remote_error(error: codec.ErrorData) -> RemoteError:
-    """An error whose class is not loaded here, under its own name."""
-    whole = f"{error.module}.{error.kind}" if error.module and error.module != "builtins" else error.kind
-    return RemoteError(whole, error.message, error.traceback)
-
-
-def exception_of(view: TaskView) -> tuple[BaseException, str | None]:
-    """(exception, traceback) of a task that ended badly."""
-    if view.state == "cancelled":
-        return TaskRevokedError(view.reason or "revoked"), None
-    if view.reason == "expired":
-        return TaskRevokedError("expired"), None
-    if view.result is not None:
-        return restored(view.result)
-    if view.reason == "crashed":
-        return WorkerLostError(f"The processes that ran {view.name}[{view.id}] died {view.crashes} times."), None
-    if view.reason == "lost":
-        return WorkerLostError(f"The workers that held {view.name}[{view.id}] were lost {view.lost} times."), None
-    return RemoteError("", f"The task ended as {view.reason} and left no error.", None), None
-
-
-# -- the handle ---------------------------------------------------------------------------------------------------
-class AsyncResult(Generic[R]):
+class AsyncResult(Node, Generic[R]):
     """The result of a task, by id: there already, still to come, or never (an unknown id reads as PENDING)."""
 
+    unkept = False
+    """True for the handle of a call whose result is not kept: `get()` answers None at once."""
+    _ended: TaskView | None = None
+    """The task as it ended, once it was seen so."""
+    _known: tuple[str, Any, str | None] | None = None
+    """The same in Celery's terms."""
+
     def __init__(
-        self, id: str, app: Smallage | None = None, task: Task[Any, R] | None = None, parent: Any = None
+        self,
+        id: str,
+        app: Smallage | None = None,
+        task: Task[Any, R] | None = None,
+        parent: Any = None,
+        backend: Any = None,
     ) -> None:
         if not id:
             raise ValueError("AsyncResult needs the id of a task.")
         self.id = str(id)
         self.parent = parent
-        self._app = app
+        self._app = app if backend is None else backend.app
         self._task = task
-        self._ended: TaskView | None = None
-
-    unkept = False
-    """True for the handle of a call whose result is not kept: `get()` answers None at once."""
 
     @property
     def app(self) -> Smallage:
@@ -153,6 +78,11 @@ class AsyncResult(Generic[R]):
 
             self._app = current_app()
         return self._app
+
+    @property
+    def backend(self) -> Any:
+        """The app's results by id."""
+        return self.app.backend
 
     @property
     def task_id(self) -> str:
@@ -164,13 +94,22 @@ class AsyncResult(Generic[R]):
         if self._ended is not None:
             return self._ended
         view = self.app.store.state((self.id,))[0]
+        self._note(view)
+        return view
+
+    def _note(self, view: TaskView | None) -> None:
+        """The store has the task like this."""
         if view is not None and view.state in TERMINAL:
             self._ended = view
-        return view
 
     def _read(self) -> tuple[str, Any, str | None]:
         """(state, result or info, traceback) in Celery's terms."""
-        return read(self._view(), self._convert)
+        if self._known is not None:
+            return self._known
+        found = read(self._view(), self._convert)
+        if self._ended is not None:
+            self._known = found
+        return found
 
     def _convert(self, value: Any) -> Any:
         return self._task.convert_result(value) if self._task is not None else value
@@ -197,6 +136,19 @@ class AsyncResult(Generic[R]):
         return self._read()[2]
 
     @property
+    def children(self) -> list[Any] | None:
+        """The handles of what the task has sent, callbacks and the next step of a chain included; None until it has
+        ended."""
+        view = self._view()
+        if view is None or view.state not in TERMINAL:
+            return None
+        app = self.app
+        return [
+            app.GroupResult(one[0]) if isinstance(one, list) else AsyncResult(one, app)
+            for one in reading.kept(view).get("c", ())
+        ]
+
+    @property
     def name(self) -> str | None:
         view = self._view()
         return view.name if view is not None else None
@@ -207,26 +159,41 @@ class AsyncResult(Generic[R]):
         return view.queue if view is not None else None
 
     @property
+    def args(self) -> list[Any] | None:
+        """The arguments, with `result_extended`, once the task has ended."""
+        return reading.call_kept(self._view()).get("args")
+
+    @property
+    def kwargs(self) -> dict[str, Any] | None:
+        """The keyword arguments, with `result_extended`, once the task has ended."""
+        return reading.call_kept(self._view()).get("kwargs")
+
+    @property
+    def worker(self) -> str | None:
+        """The worker that ran the task, with `result_extended`, once it has ended."""
+        return reading.call_kept(self._view()).get("worker")
+
+    @property
     def retries(self) -> int | None:
         """Attempts that ended in a retry; the failure at the end is none."""
-        view = self._view()
-        if view is None:
-            return None
-        return view.failures - 1 if view.reason == "failed" and view.failures else view.failures
+        return reading.retries(self._view())
 
     @property
     def date_done(self) -> dt.datetime | None:
         """When the task ended, by the store's clock."""
-        view = self._view()
-        if view is None or view.state not in TERMINAL:
-            return None
-        return dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=view.ended_us)
+        return reading.date_done(self._view())
 
     @property
     def ignored(self) -> bool:
         """True if the task's result was not to be kept."""
+        if self.unkept:
+            return True
         view = self._view()
         return view is not None and view.ignored
+
+    @ignored.setter
+    def ignored(self, value: bool) -> None:
+        self.unkept = value
 
     def exists(self) -> bool:
         """True if the store has a record of this id."""
@@ -254,8 +221,8 @@ class AsyncResult(Generic[R]):
         no_ack: bool = True,
         follow_parents: bool = True,
         callback: Callable[[str, Any], Any] | None = None,
-        on_message: Any = None,
-        on_interval: Any = None,
+        on_message: Callable[[dict[str, Any]], Any] | None = None,
+        on_interval: Callable[[], Any] | None = None,
         disable_sync_subtasks: bool = True,
     ) -> R:
         """Wait for the end and return the value.
@@ -263,79 +230,78 @@ class AsyncResult(Generic[R]):
         Raises TimeoutError after `timeout` seconds (the task goes on), the task's exception if it failed, and
         TaskRevokedError if it was cancelled or expired; with `propagate=False` these are returned. For a chord's body
         it raises what its first failed member raised, maybe before the others have ended; with `follow_parents=False`
-        the body's own ChordError. `interval`, `no_ack` and `on_message` are Celery's and change nothing: the store
-        tells when the task has ended.
+        the body's own ChordError. `callback(task_id, value)` is called with what is returned, `on_message(meta)` when
+        the task's state has changed, `on_interval()` every `interval` seconds. The store tells when the task has
+        ended; `no_ack` is Celery's and changes nothing.
         """
-        from smallage.watching import Waiter
-
         if self.unkept:
             return None  # type: ignore[return-value]
         check_may_wait(not disable_sync_subtasks)
-        deadline = deadline_of(timeout)
-        if not self.ready():
-            parents = self._parents() if propagate and follow_parents else ()
-            with Waiter(self.app.hub, self.id, *parents) as waiter:
-                while not self.ready():
-                    if parents:
-                        self._follow()
-                    waiter.wait(self._patience(deadline, timeout))
-        return self._value(propagate, callback, follow_parents)
+        follow = propagate and follow_parents and self.parent is not None
+        if self._ended is None:
+            over = _telling(self, on_message) if on_message is not None else self.ready
+            names = (self.id, *(one.id for one in self._parents())) if follow else (self.id,)
+            wait_until(
+                self.app,
+                names,
+                (lambda: over() or self._follow()) if follow else over,
+                timeout,
+                f"The task {self.id}",
+                on_interval,
+                interval,
+            )
+        return self._value(propagate, callback, follow)
 
     wait = get
 
-    def _parents(self) -> tuple[str, ...]:
-        return () if self.parent is None else (self.parent.id, *self.parent._parents())
+    def _follow(self) -> bool:
+        """Raise the error of the oldest parent that has failed; False if none has."""
+        from smallage.results.sets import first_failure
 
-    def _follow(self) -> None:
-        """Raise the error of the oldest parent that has failed, if any has."""
-        if self.parent is not None:
-            self.parent._follow()
-            self.parent._raise_failure()
+        first_failure(self.app, reversed(list(self._parents())))
+        return False
 
-    def _raise_failure(self) -> None:
-        state, value, _ = self._read()
-        if state in PROPAGATE_STATES:
-            raise value
+    def maybe_throw(self, propagate: bool = True, callback: Callable[[str, Any], Any] | None = None) -> Any:
+        """The value if there is one; raises the task's exception if it failed."""
+        return self._value(propagate, callback)
 
-    def _patience(self, deadline: float | None, timeout: float | None) -> float:
-        """Seconds to wait at most now; raises TimeoutError when the time is over."""
-        from smallage.watching import REREAD
+    maybe_reraise = maybe_throw
 
-        if deadline is None:
-            return REREAD
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError(f"The task {self.id} has not ended within {timeout:g} seconds; it goes on.")
-        return min(left, REREAD)
+    def throw(self, error: BaseException, *_: Any) -> None:
+        """Raise an error as this result's."""
+        raise error
 
     def _value(
-        self, propagate: bool, callback: Callable[[str, Any], Any] | None = None, follow_parents: bool = True
+        self, propagate: bool, callback: Callable[[str, Any], Any] | None = None, follow_parents: bool = False
     ) -> R:
         state, value, _ = self._read()
-        if callback is not None:
-            callback(self.id, value)
         if propagate and state in PROPAGATE_STATES:
-            if follow_parents:
+            if follow_parents and self.parent is not None:
                 self._follow()
             raise value
+        if callback is not None:
+            callback(self.id, value)
         return value  # type: ignore[no-any-return]
+
+    def then(self, callback: Callable[[Any], Any], on_error: Callable[[BaseException], Any] | None = None) -> Any:
+        """Call `callback(result)` once when the task has ended, however it did, from a thread of Smallage; at once if
+        it has ended already. `on_error` is called with what the callback raises."""
+        from smallage.results.later import call_when_ready
+
+        return call_when_ready(self, (self.id,), callback, on_error)
 
     async def aget(self, timeout: float | None = None, propagate: bool = True, follow_parents: bool = True) -> R:
         """`get` for asyncio: waits without blocking the event loop; thousands may wait at once."""
-        from smallage.aio import AsyncWaiter, in_thread
+        from smallage.aio import in_thread
 
         if self.unkept:
             return None  # type: ignore[return-value]
-        check_may_wait(False)
-        deadline = deadline_of(timeout)
-        if not await in_thread(self.ready):
-            parents = self._parents() if propagate and follow_parents else ()
-            async with AsyncWaiter(self.app.hub, self.id, *parents) as waiter:
-                while not await in_thread(self.ready):
-                    if parents:
-                        await in_thread(self._follow)
-                    await waiter.wait(self._patience(deadline, timeout))
-        return await in_thread(self._value, propagate, None, follow_parents)
+        check_may_wait()
+        follow = propagate and follow_parents and self.parent is not None
+        names = (self.id, *(one.id for one in self._parents())) if follow else (self.id,)
+        over = (lambda: self.ready() or self._follow()) if follow else self.ready
+        await await_until(self.app, names, over, timeout, f"The task {self.id}")
+        return await in_thread(self._value, propagate, None, follow)
 
     async def astate(self) -> str:
         """`state` without blocking the event loop."""
@@ -343,18 +309,21 @@ class AsyncResult(Generic[R]):
 
         return (await in_thread(self._read))[0]
 
-    def maybe_throw(self, propagate: bool = True, callback: Callable[[str, Any], Any] | None = None) -> Any:
-        """The value if there is one; raises the task's exception if it failed."""
-        return self._value(propagate, callback)
-
     # -- acting ---------------------------------------------------------------------------------------------------
     def forget(self) -> None:
-        """Remove the ended task's record from the store; the id then reads as PENDING."""
+        """Remove the ended task's record from the store, and its parents'; the ids then read as PENDING."""
+        if self.parent is not None:
+            self.parent.forget()
         self.app.store.forget((self.id,))
-        self._ended = None
+        self._ended = self._known = None
 
     def revoke(
-        self, terminate: bool = False, signal: Any = None, wait: bool = False, timeout: float | None = None
+        self,
+        terminate: bool = False,
+        signal: Any = None,
+        wait: bool = False,
+        timeout: float | None = None,
+        connection: Any = None,
     ) -> None:
         """Cancel the task if it has not started; with `terminate` also while it runs. `signal` is Celery's and changes
         nothing; with `wait` it returns when the task has ended."""
@@ -363,11 +332,8 @@ class AsyncResult(Generic[R]):
             self.get(timeout=timeout, propagate=False)
 
     def as_tuple(self) -> tuple[tuple[str, Any], None]:
+        """The ids as plain data, for `result_from_tuple`."""
         return (self.id, self.parent.as_tuple() if self.parent is not None else None), None
-
-    def as_list(self) -> list[str]:
-        """This id and those up the parents."""
-        return [self.id, *(self.parent.as_list() if self.parent is not None else ())]
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, AsyncResult):
@@ -383,39 +349,29 @@ class AsyncResult(Generic[R]):
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.id}>"
 
+    def __reduce__(self) -> Any:
+        return type(self), (self.id, None, None, self.parent)
 
-def read(view: TaskView | None, convert: Callable[[Any], Any] | None = None) -> tuple[str, Any, str | None]:
-    """(state, result or info, traceback) of a task in Celery's terms."""
-    if view is None:
-        return "PENDING", None, None
-    state = celery_state(view.state, view.reason, view.failures)
-    if state == "SUCCESS":
-        value = codec.decode_result(view.result)
-        if isinstance(value, codec.Marked):
-            return value.state, value.meta, None
-        return state, convert(value) if convert is not None and value is not None else value, None
-    if state in PROPAGATE_STATES:
-        error, traceback = exception_of(view)
-        return state, error, traceback
-    return _read_open(view, state)
+    def __copy__(self) -> AsyncResult[R]:
+        return type(self)(self.id, self._app, self._task, self.parent)
+
+    def __deepcopy__(self, memo: Any) -> AsyncResult[R]:
+        return self.__copy__()
 
 
-def _read_open(view: TaskView, state: str) -> tuple[str, Any, str | None]:
-    """A task that has not ended: its own state if it set one, or RETRY with the error."""
-    if view.progress is None:
-        return state, None, None
-    try:
-        own, meta = codec.decode_note(view.progress)
-    except DecodeError:
-        return state, None, None
-    if own == "RETRY":
-        if state != "RETRY" or not isinstance(meta, bytes):
-            return state, None, None
-        error, traceback = restored(meta)
-        return state, error, traceback
-    if view.state == "running":
-        return own, meta, None
-    return state, None, None
+def _telling(result: AsyncResult[Any], on_message: Callable[[dict[str, Any]], Any]) -> Callable[[], bool]:
+    """Whether a task has ended; each time it stands otherwise than before, `on_message` gets its meta."""
+    last: list[Any] = [None]
+
+    def over() -> bool:
+        view = result._view()
+        stands = None if view is None else (view.state, view.progress, view.failures)
+        if stands != last[0]:
+            last[0] = stands
+            on_message(reading.meta_of(view, result.id, result._convert))
+        return view is not None and view.state in TERMINAL
+
+    return over
 
 
 class EagerResult(AsyncResult[R]):
@@ -424,24 +380,47 @@ class EagerResult(AsyncResult[R]):
     linked: Sequence[Any] = ()
     """Handles of the callbacks that followed."""
 
-    def __init__(self, id: str, value: Any, state: str, traceback: str | None = None) -> None:
+    def __init__(
+        self, id: str, ret_value: Any, state: str, traceback: str | None = None, name: str | None = None
+    ) -> None:
         super().__init__(id)
-        self._known = (state, value, traceback)
+        self._known: tuple[str, Any, str | None] = (state, ret_value, traceback)
+        self._name = name
 
-    def _read(self) -> tuple[str, Any, str | None]:
-        return self._known
+    def _view(self) -> None:
+        """The store knows nothing of it."""
+
+    def _follow(self) -> bool:
+        """A chain that is run here ends with the step that fails."""
+        return False
+
+    @property
+    def name(self) -> str | None:
+        return self._name
+
+    @property
+    def children(self) -> list[Any] | None:
+        return list(self.linked)
 
     def ready(self) -> bool:
-        return self._known[0] in READY_STATES
+        return True
 
     def get(self, timeout: float | None = None, propagate: bool = True, *rest: Any, **more: Any) -> R:
         """The value at once; raises what the task raised."""
-        return self._value(propagate, more.get("callback"), more.get("follow_parents", True))
+        value = self._known[1]
+        if self._known[0] in PROPAGATE_STATES and propagate and not isinstance(value, BaseException):
+            raise Exception(value)
+        return self._value(propagate, more.get("callback"))
 
     wait = get
 
     async def aget(self, timeout: float | None = None, propagate: bool = True, follow_parents: bool = True) -> R:
-        return self._value(propagate, None, follow_parents)
+        return self._value(propagate)
+
+    def then(self, callback: Callable[[Any], Any], on_error: Callable[[BaseException], Any] | None = None) -> Any:
+        """Call `callback(result)` at once."""
+        callback(self)
+        return self
 
     def forget(self) -> None:
         """There is nothing to remove."""
@@ -449,3 +428,14 @@ class EagerResult(AsyncResult[R]):
     def revoke(self, *rest: Any, **more: Any) -> None:
         """Celery's: the state becomes REVOKED."""
         self._known = ("REVOKED", TaskRevokedError("revoked"), None)
+
+    def __reduce__(self) -> Any:
+        state, value, traceback = self._known
+        return type(self), (self.id, value, state, traceback, self._name)
+
+    def __copy__(self) -> EagerResult[R]:
+        kind, given = self.__reduce__()
+        return kind(*given)  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        return f"<EagerResult: {self.id}>"

@@ -643,7 +643,7 @@ def _handle(sig: Signature, task_id: str, parent: Any, members: Sequence[Any] | 
     if members is not None:
         from smallage.groups import GroupResult
 
-        return GroupResult(task_id, sig.app, parent=parent)
+        return GroupResult(task_id, members, parent=parent, app=sig.app)
     return AsyncResult(task_id, sig.app, sig.app.tasks.get(sig.task), parent=parent)
 
 

@@ -264,8 +264,12 @@ def test_restoring(bench, add, summary):
     assert again.then.get()["counts"] == [1, 1, 0, 0]
     unknown = "cfbc0143-0c6b-4401-a99a-41505bbba0a2"
     assert GroupResult.restore(unknown, bench.app) is None
+    later = bench.app.GroupResult(unknown)
+    assert (later.total, later.ready(), later.failed(), later.successful()) == (0, False, False, False)
+    with pytest.raises(TimeoutError):
+        later.get(timeout=0)
     with pytest.raises(TaskError, match="knows no group"):
-        _ = bench.app.GroupResult(unknown).total
+        len(Outcomes(bench.app, unknown))
 
 
 # -- acting -------------------------------------------------------------------------------------------------------

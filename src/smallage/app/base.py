@@ -165,10 +165,10 @@ class Smallage(Discovering, WithoutParts):
         return AsyncResult(task_id, self, parent=parent)
 
     def GroupResult(self, group_id: str, *rest: Any, **more: Any) -> GroupResult[Any]:
-        """The handle of a group."""
+        """The handle of a group: `GroupResult(id)`, or of any results: `GroupResult(id, [result, …])`."""
         from smallage.groups import GroupResult
 
-        return GroupResult(group_id, self, *rest, **more)
+        return GroupResult(group_id, *rest, **{"app": self, **more})
 
     @property
     def control(self) -> Control:

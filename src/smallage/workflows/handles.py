@@ -30,8 +30,8 @@ def group_handle(app: Smallage, fan: Fan, parent: Any = None) -> GroupResult[Any
     if fan.like():
         head = fan.members[0][0]
         assert isinstance(head, Step)
-        made: GroupResult[Any] = GroupResult(fan.id, app, app.tasks.get(head.task), parent=parent)
+        made: GroupResult[Any] = GroupResult(
+            fan.id, parent=parent, app=app, task=app.tasks.get(head.task), expected=len(fan.members)
+        )
         return made
-    made = GroupResult(fan.id, app, parent=parent)
-    made.known = [handle_of(app, member) for member in fan.members]
-    return made
+    return GroupResult(fan.id, [handle_of(app, member) for member in fan.members], parent=parent, app=app)

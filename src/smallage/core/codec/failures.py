@@ -9,6 +9,7 @@ import msgspec
 from smallage.core.codec.plain import plain, type_name
 from smallage.core.codec.values import decode_value, encode
 from smallage.core.errors import DecodeError, MaxRetriesExceededError, Reject, Retry
+from smallage.core.wrapped import HEAD, unwrap
 
 MAX_TRACEBACK: Final = 64 * 1024
 """Characters of a traceback that are kept: the first and the last half of these."""
@@ -85,6 +86,8 @@ def _shorten(traceback: str | None) -> str | None:
 
 def decode_error(data: bytes) -> ErrorData:
     """An exception as data. Raises DecodeError."""
+    if data[:1] == HEAD:
+        data = unwrap(data)[0] or b""
     value = decode_value(data)
     try:
         module, kind, args, message, traceback = value[:5]

@@ -1,0 +1,1 @@
+"""What handles of results are made of: reading, waiting, errors that come back, sets and trees of results."""
