@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from smallage.stores.redis.indexes import is_group
+from smallage.stores.redis.indexes import is_group, is_key
 from smallage.stores.redis.keys import STATES, decode_id, uuid_text
 from smallage.stores.redis.link import Link
 from smallage.stores.redis.receiving import MemberEnd, number
@@ -65,6 +65,8 @@ class Books:
     held: dict[str, set[bytes]] = field(default_factory=dict)
     listed: Counter[bytes] = field(default_factory=Counter)
     ahead: set[bytes] = field(default_factory=set)
+    held_back: dict[tuple[bytes, bytes, bytes], list[bytes]] = field(default_factory=dict)
+    """By key, queue and priority."""
 
     def ask(self, verb: str, key: str, *words: Word) -> list[bytes]:
         reply: list[bytes] = self.link.command(verb, f"{self.link.prefix}{key}", *words)
@@ -99,7 +101,9 @@ def breaches(link: Link) -> list[str]:
             _collect(books, key)
         except ServerError as error:
             found.append(f"key {key!r} cannot be read: {error.code}")
-    return [*found, *_records(books), *_orders(books), *_sessions(books), *_groups(books), *_counts(books)]
+    return [
+        *found, *_records(books), *_orders(books), *_limits(books), *_sessions(books), *_groups(books), *_counts(books),
+    ]  # fmt: skip
 
 
 def _pairs(flat: list[bytes]) -> dict[bytes, bytes]:
@@ -114,6 +118,8 @@ def _collect(books: Books, key: bytes) -> None:
             books.ahead.add(rest)
         else:
             books.records[rest] = Row(rest, fields)
+    elif kind == b"hq":
+        _collect_held(books, rest)
     elif kind == b"r":
         books.lines[rest] = books.raw_ask("LRANGE", key, 0, -1)
     elif kind == b"pn" and rest:
@@ -124,6 +130,13 @@ def _collect(books: Books, key: bytes) -> None:
         books.listed.update(books.raw_ask("LRANGE", key, 0, -1))
     elif kind == b"g":
         _collect_group(books, key, rest)
+
+
+def _collect_held(books: Books, queue: bytes) -> None:
+    for line in books.raw_ask("ZRANGE", b"hq:" + queue, 0, -1):
+        priority, _, key = line.partition(b":")
+        entries = books.raw_ask("LRANGE", b"hb:" + queue + b":" + line, 0, -1)
+        books.held_back[key, queue, priority] = entries
 
 
 def _collect_group(books: Books, key: bytes, rest: bytes) -> None:
@@ -142,7 +155,7 @@ def _records(books: Books) -> Iterator[str]:
     due = set(books.ask("ZRANGE", "d", 0, -1))
     dead = set(books.ask("ZRANGE", "x", 0, -1))
     waiting = set(books.ask("ZRANGE", "w", 0, -1))
-    ready = {entry for line in books.lines.values() for entry in line}
+    ready = {entry for line in (*books.lines.values(), *books.held_back.values()) for entry in line}
     token = number(books.link.command("GET", f"{books.link.prefix}k"))
     for row in books.records.values():
         for state, index in (("scheduled", due), ("dead", dead), ("waiting", waiting), ("parked", books.parked)):
@@ -164,7 +177,7 @@ def _records(books: Books) -> Iterator[str]:
     for raw in books.ahead - remembered:
         yield f"the revoke of {decode_id(raw)} before it came would be remembered for ever"
     for raw in (due | dead | waiting | set(books.parked)) - books.records.keys():
-        if not is_group(raw):
+        if not is_group(raw) and not is_key(raw):
             yield f"an index lists {decode_id(raw)}, of which there is no record"
 
 
@@ -179,6 +192,8 @@ def _orders(books: Books) -> Iterator[str]:
         places.update(
             entry for entry in line if is_group(entry) or (entry in books.records and _is_ready(books, entry))
         )
+    for line in books.held_back.values():
+        places.update(entry for entry in line if _is_held(books, entry))
     for entry, n in places.items():
         if n > 1:
             yield f"{_shown(entry)} stands {n} times in ready lines"
@@ -202,6 +217,40 @@ def _rows(group: dict[bytes, bytes]) -> int:
 
 def _is_ready(books: Books, raw: bytes) -> bool:
     return books.records[raw].state == "ready"
+
+
+def _is_held(books: Books, entry: bytes) -> bool:
+    """Held back in truth: a task that left its line otherwise leaves its entry behind."""
+    if is_group(entry):
+        return b"M" in books.groups.get(entry[1:], {})
+    row = books.records.get(entry)
+    return row is not None and row.state == "ready" and number(row.fields.get(b"f")) & 2052 == 2048
+
+
+def _limits(books: Books) -> Iterator[str]:
+    """What limits hold back against its counts, and the keys in the scheduled order."""
+    by_key: Counter[bytes] = Counter()
+    lines: Counter[bytes] = Counter()
+    for (key, queue, priority), line in books.held_back.items():
+        n = sum(_is_held(books, entry) for entry in line)
+        by_key[key] += n
+        lines[queue] += 1
+        counted = number(books.link.command("HGET", books.link.prefix.encode() + b"hl:" + key, priority + b":" + queue))
+        if not n or counted != n:
+            yield f"{key.decode()} holds back {n} in queue {queue.decode()} and {counted} are counted"
+    for queue, n in lines.items():
+        if number(books.link.command("HGET", books.link.prefix.encode() + b"q:" + queue, "h")) != n:
+            yield f"queue {queue.decode()} does not know how many lines are held back"
+    for key in books.ask("SMEMBERS", "lk"):
+        counted = number(books.link.command("HGET", books.link.prefix.encode() + b"m:" + key, "h"))
+        if by_key.pop(key, 0) != counted:
+            yield f"{key.decode()} miscounts what it holds back: {counted}"
+    for key in by_key:
+        yield f"{key.decode()} holds entries back and is no key"
+    held = {row.raw for row in books.records.values() if row.state == "ready" and _is_held(books, row.raw)}
+    held |= {b"g" + raw for raw, group in books.groups.items() if b"M" in group}
+    for entry in held - {entry for line in books.held_back.values() for entry in line}:
+        yield f"{_shown(entry)} is held back and stands in no line"
 
 
 def _shown(entry: bytes) -> str:

@@ -39,7 +39,7 @@ class Indexes:
             rank = self._link.command("ZRANK", key, after)
             start = 0 if rank is None else rank + 1
         while page := self._link.command("ZRANGE", key, start, start + _PAGE - 1):
-            yield from (entry for entry in page if not is_group(entry))
+            yield from (entry for entry in page if not is_group(entry) and not is_key(entry))
             start += len(page)
 
     def _listed(self, state: State) -> Iterator[bytes]:
@@ -52,6 +52,8 @@ class Indexes:
                 for priority in range(10):
                     if priority == 0 or int(bits or 0) >> priority & 1:
                         yield from self._list(f"r:{queue}:{priority}")
+                for line in self._ask("ZRANGE", f"hq:{queue}", 0, -1):
+                    yield from self._list(f"hb:{queue}:{line.decode()}")
         elif state == "parked":
             for name in sorted(self._ask("SMEMBERS", "pn")):
                 yield from self._list(f"pn:{name.decode()}")
@@ -85,6 +87,11 @@ class Indexes:
 def is_group(entry: bytes) -> bool:
     """True for a group's entry among task ids."""
     return len(entry) == 17 and entry[:1] == b"g"
+
+
+def is_key(entry: bytes) -> bool:
+    """True for the entry of a limited key in the scheduled order."""
+    return entry[:1] == b"%" and len(entry) != 16
 
 
 def _following(entries: Iterator[bytes], after: bytes | None) -> Iterator[bytes]:

@@ -7,10 +7,10 @@ that carries work has a time to live; each has an owner that removes it.
     p:<id> y:<id> u:<id> string payload, result, progress of more than 64 bytes: in the hash they would turn it from a
                                 compact list into a table several times larger
     r:<queue>:<priority> list   ready entries, the next one at the left: a task id, or g + a group's raw id
-    q:<queue>            hash   m: bits of the priorities 1 to 9 that may have entries; z: paused
+    q:<queue>            hash   m: bits of the priorities 1 to 9 that may have entries; z: paused; h: held back lines
     qn qt, nn nt         hash   numbers of queue names and back; numbers of task names and back
     n                    hash   open tasks: queue number + state letter → number
-    d                    zset   scheduled entries by due instant in µs
+    d                    zset   scheduled entries by due instant in µs; also % + number of a name whose limit holds back
     w                    zset   waiting bodies and seats
     x                    zset   dead tasks by their end
     l                    zset   sessions by lease end in µs
@@ -32,14 +32,20 @@ that carries work has a time to live; each has an owner that removes it.
     gu gl                set    groups of unlike members; groups that have an `l`
     ra                   zset   ids revoked before they came, by when. In the place of their records stands s 7 and e
     gz                   list   removed groups whose chunks are still to be removed
+    lk lm                set, hash  keys with limits; number of a limited name → µs from token to token, burst
+    m:<key>              hash   d default and o operator's limit, t time its tokens have reached, h entries held back
+    hb:<queue>:<priority>:<key>  list  entries held back: of no ready line, and ready all the same
+    hq:<queue> hl:<key>  zset, hash  such lines of a queue (priority:key); of a key (priority:queue → how many)
+    y:<name> y           hash, set   schedules: s spec, o source, p paused, c since, l last instant, n fired, x removed
+    yx                   zset   removed schedules whose last instant is remembered
+    an:<ticket>          hash   n + node → answer, @ the latest; for a minute
     pn:<name> pn         list, set   parked tasks by name; names that have some
     k                    string last token
     c                    hash   epoch, schema, reached (last announce or tick), grace, totals
     w:<id>               any    the bytes of a damaged record whose key had a wrong type
     e:<id>               channel  something about this task or group changed
 
-Kept free for what comes later: `rk: rf:` fair lines, `u` unique keys, `m:<key>` limit state, `pl:<key>` parked by a
-limit, `a:<id>` attempts and logs, `o` what follows ends made by the store, `y` schedules' last instants, `n:<minute>`
+Kept free for what comes later: `rk: rf:` fair lines, `u` unique keys, `a:<id>` attempts and logs, `n:<minute>`
 aggregates.
 
 Fields of a record (absent is the default):
@@ -54,18 +60,19 @@ Fields of a record (absent is the default):
     v  failures, crashes, losses, releases · h  generation (1) · x  expires at, 0 never
     t  kept for, µs (a day) · m  crash and loss budgets (3 10)
     f  flags: 1 revoked while running, 2 ran when cancelled, 4 left an entry in the ready line, 8 16 32: p y u is a key,
-       64 has one of x v h i j z u A, which the short ways of claim and settle do not read, 128 256 the envelope's follow,
-       512 a seat, 1024 its id is in ra, 2048 held back by a limit, 4096 its end was given by another task
+       64 has one of x v h i j z u A, which the short ways of claim and settle do not read, 128 256 the envelope's
+       follow, 512 a seat, 1024 its id is in ra, 2048 held back by a limit, 4096 its end was given by another task
     i  raw group id + place, of an unlike member · j  raw id of the group whose body this is
     A  what a follow-up follows: see include/following.lua
-    F fair key, L limit keys with cost, U unique key: kept free
+    F fair key, U unique key: kept free
 
 Fields of a group:
 
     a opened · e ended · B body ended · K kept for · z sealed · v revoked · b body id · h body's own times
-    T total · L late members among them, in a like group · c cursor · w places beyond it that were touched · D done · F failed · C cancelled · R running · Y retries
+    T total · L late members among them, in a like group · c cursor · w places beyond it that were touched
+    D done · F failed · C cancelled · R running · Y retries
     S seq · V ranges cancelled as a whole · H reach of a revoke in progress · U unlike members
-    n q r g p t m x, f follow: the template's, as in a record · d due · P is in scheduled order
+    n q r g p t m x, f follow: the template's, as in a record · d due · P is in scheduled order · M is held back
 """
 
 from __future__ import annotations

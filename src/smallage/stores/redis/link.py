@@ -17,7 +17,7 @@ FIRST_WAIT = 0.05
 LONGEST_WAIT = 1.0
 _AWAY = frozenset({"READONLY", "LOADING", "MASTERDOWN", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "NOREPLICAS", "UNBLOCKED"})
 _FORBIDDEN = frozenset({"NOAUTH", "NOPERM", "WRONGPASS"})
-GROWING = frozenset({"announce", "group_push", "push", "push_one", "setup"})
+GROWING = frozenset({"announce", "fire", "group_push", "push", "push_one", "schedule_put", "setup"})
 """Verbs that a full server refuses."""
 
 

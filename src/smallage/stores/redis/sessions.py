@@ -19,7 +19,16 @@ _info_of = msgspec.msgpack.Decoder(SessionInfo)
 
 
 class Sessions(Partition):
-    """announce, tick, leave, held, workers, control, mailbox."""
+    """announce, tick, leave, held, workers, control, mailbox, answer, answers."""
+
+    def answer(self, ticket: str, node: str, data: bytes) -> None:
+        """See `Store.answer`."""
+        self._link.run("answer", encode_id(ticket), node, data)
+
+    def answers(self, ticket: str) -> dict[str, bytes]:
+        """See `Store.answers`."""
+        flat = self._link.run("answers", encode_id(ticket))
+        return {flat[i].decode(): flat[i + 1] for i in range(0, len(flat), 2)}
 
     def announce(self, session: str, info: SessionInfo) -> None:
         """See `Store.announce`."""

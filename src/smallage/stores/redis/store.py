@@ -6,14 +6,16 @@ from collections.abc import Callable
 
 from smallage.stores.redis.address import Address
 from smallage.stores.redis.keys import prefix
+from smallage.stores.redis.limiting import Limiting
 from smallage.stores.redis.link import Link
 from smallage.stores.redis.operating import Operating
 from smallage.stores.redis.producing import Producing
 from smallage.stores.redis.reading import Reading
+from smallage.stores.redis.scheduling import Scheduling
 from smallage.stores.redis.working import Working
 
 
-class RedisStore(Producing, Working, Operating, Reading):
+class RedisStore(Producing, Working, Operating, Limiting, Scheduling, Reading):
     """See `smallage.stores.base.Store`."""
 
     def __init__(

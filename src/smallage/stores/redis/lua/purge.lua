@@ -1,7 +1,8 @@
 -- Removes the ready and scheduled tasks of a queue, a bounded part a call. The end of a member may release a body into
 -- the queue: while something was removed, the records are gone through once more. Groups' unclaimed rows come last, and
--- a body that their end releases stays. In: queue, step, place, how many this round has removed. Steps 0 to 9: the records of ready lines; 10: those of
--- the scheduled order; 11 to 20, 21: groups there. Keys: r:<queue>:<priority>, d, those of settle.
+-- a body that their end releases stays. In: queue, step, place, how many this round has removed. Steps 0 to 9: the
+-- records of ready lines; 10: of held back lines; 11: of the scheduled order; 12 to 21, 22, 23: groups there.
+-- Keys: r:<queue>:<priority>, hq:, hb:, d, those of settle.
 -- Answer: {how many, next step or -1, next place, how many this round has removed}.
 --#include drain
 --#include revoking
@@ -21,6 +22,7 @@ local function purge_record(id, state)
   if not r or r.q ~= q or r.state ~= state or r.f.A then return false end
   unplace(r)
   flag(r, LEFT, false)
+  flag(r, HELD, false)
   end_by_store(r, '6', 'revoked', nil)
   write(r)
   if not (r.group and group(r.group)) then
@@ -63,6 +65,34 @@ local function groups_of_line(key)
   place = place + #entries
   return #entries < 200
 end
+-- One page of what is held back that has something to remove; groups stay in its place.
+local function held(of_groups)
+  for _, item in ipairs(call('ZRANGE', P .. 'hq:' .. queue, 0, -1)) do
+    local key, from = P .. 'hb:' .. queue .. ':' .. item, 0
+    while true do
+      local entries = call('LRANGE', key, from, from + 199)
+      if not entries[1] then break end
+      local kept = {}
+      for _, entry in ipairs(entries) do
+        if is_group(entry) then
+          kept[#kept + 1] = entry
+          if of_groups and purge_group(entry, true) then return false end
+        end
+      end
+      if not of_groups and #kept < #entries then
+        for i, entry in ipairs(from > 0 and call('LRANGE', key, 0, from - 1) or {}) do table.insert(kept, i, entry) end
+        call('LPOP', key, from + #entries)
+        for i = #kept, 1, -1 do call('LPUSH', key, kept[i]) end
+        for _, entry in ipairs(entries) do
+          if not is_group(entry) then purge_record(entry, 'r') end
+        end
+        return false
+      end
+      from = from + #entries
+    end
+  end
+  return true
+end
 local function scheduled(of_groups)
   local entries = call('ZRANGE', P .. 'd', place, place + 199)
   for _, entry in ipairs(entries) do
@@ -79,15 +109,17 @@ end
 
 put_off = {}
 local over = true
-while over and step <= 21 do
+while over and step <= 23 do
   if step < 10 then
     over = records_of_line(line(queue, int(step)))
-  elseif step == 10 or step == 21 then
-    over = scheduled(step == 21)
+  elseif step == 10 or step == 22 then
+    over = held(step == 22)
+  elseif step == 11 or step == 23 then
+    over = scheduled(step == 23)
   else
-    over = groups_of_line(line(queue, int(step - 11)))
+    over = groups_of_line(line(queue, int(step - 12)))
   end
-  if over and step == 10 and round + n > 0 then
+  if over and step == 11 and round + n > 0 then
     step, place, round = 0, 0, -n
   elseif over then
     step, place = step + 1, 0
@@ -100,4 +132,4 @@ end
 total('purged', n)
 save_groups()
 close_books()
-return { n, step > 21 and -1 or step, place, round + n }
+return { n, step > 23 and -1 or step, place, round + n }

@@ -1,10 +1,11 @@
---#include promote
+--#include limiting
 -- Handing out work. The answer holds seven items for each claim: id, number of its line, number of its name (nil: a
 -- like member), payload (nil: the template's), pushed at, kept for, and what is rare: {expires, counts, generation,
 -- group + place, body of, row, what it follows, token, started} or a like member's row.
 local flat, lines, line_numbers, names, seen_names = {}, {}, {}, {}, {}
 local templates, seen_templates = {}, {}
 local first_token, last_token, spent
+local limited, held_back_now -- is there any limit; entries that this call has held back
 
 local function show_template(G)
   if seen_templates[G.raw] then return end
@@ -46,10 +47,22 @@ local function group_runs(G)
 end
 
 -- What an entry that is not simply ready turns out to be: left behind by a task that is not ready any more, damaged,
--- expired, or after all to be handed out. Returns true if the session holds it now.
-local function take_uncommon(id, q, number, session, nonce)
+-- expired, without a token, or after all to be handed out. Returns true if the session holds it now, nil if it is to be
+-- held back. `L`: the limit that has held it back until now.
+local function take_uncommon(id, q, number, session, nonce, L)
   local r = load(id)
   if not r then return false end
+  if L and not (r.state == 'r' and has(r, HELD) and not has(r, LEFT)) then
+    if has(r, LEFT) and has(r, HELD) then
+      flag(r, LEFT, false)
+      flag(r, HELD, false)
+      save(r)
+    end
+    return false
+  elseif L then
+    flag(r, HELD, false)
+    let_go(L.n, L.queue, L.priority)
+  end
   if r.broken then
     damaged(id, q)
     return false
@@ -76,6 +89,14 @@ local function take_uncommon(id, q, number, session, nonce)
     write(r)
     return false
   end
+  local K = limited and not L and not f.A and limit_of(r.name)
+  if K and not has_token(K) then
+    flag(r, HELD, true)
+    save(r)
+    return nil, r.name
+  end
+  if K then pay(K) end
+  if L then save(r) end
   local row = false
   if r.like then
     if not payload then row = call('LINDEX', chunk(G, 'a', r.index), r.index % 128) end
@@ -143,47 +164,81 @@ local function take_members(G, number, want, session, nonce, held)
   return n
 end
 
+-- Hands out members of a group as long as there are tokens for them. Returns how many, and false if there was no token.
+local function take_limited(G, L, number, want, session, nonce, held)
+  if L and not (G.x and tonumber(G.x) <= now) then -- what expires pays nothing
+    want = tokens(L, want)
+    if want == 0 then return 0, false end
+    local n = take_members(G, number, want, session, nonce, held)
+    for _ = 1, n do pay(L) end
+    return n, true
+  end
+  return take_members(G, number, want, session, nonce, held), true
+end
+
 -- Takes from one line; returns how many more are wanted, and whether the line is empty now.
 local function take_line(queue, q, priority, want, session, nonce, held)
   local key = line(queue, priority)
   local number
-  while want > 0 and spent < 200 do
-    local entries = call('LRANGE', key, 0, want - 1)
+  local ask, back = want, {}
+  local function goes_to_held_line(n, entry)
+    if not back[n] then back[n] = {} end
+    back[n][#back[n] + 1] = entry
+    held_back_now = held_back_now + 1
+  end
+  while want > 0 and spent < 200 and held_back_now < 1000 do
+    local entries = call('LRANGE', key, 0, ask - 1)
     if not entries[1] then return want, true end
     number = number or line_number(queue, priority)
-    local short = #entries < want
+    local short = #entries < ask
     local used, plain = 0, 0
     for _, id in ipairs(entries) do
-      if want == 0 then break end
+      if want == 0 or held_back_now == 1000 then break end
       if #id == 17 and string.byte(id) == 103 then
         local G = group(string.sub(id, 2))
-        if G then want = want - take_members(G, number, want, session, nonce, held) end
-        if G and G.c < G.rows then
-          short = false
-          break
+        if G then
+          local n, able = take_limited(G, limited and limit_of(G.n), number, want, session, nonce, held)
+          want = want - n
+          if not able then
+            call('HSET', G.key, 'M', '1')
+            G.M = '1'
+            goes_to_held_line(G.n, id)
+          elseif G.c < G.rows then
+            short = false
+            break
+          end
         end
       else
         local record = P .. 't:' .. id
         local v = redis.pcall('HMGET', record, 's', 'f', 'n', 'p', 'a', 't')
-        local taken
+        local taken, n
         local flags = v[2]
         if flags == '8' and not v[1] then
           v[4] = call('GET', P .. 'p:' .. id)
           flags = false
         end
         if v[4] and v[3] and not v[1] and not flags then
-          local n = v[3]
-          if not seen_names[n] then show_name(n) end
-          hold(record, session, nonce)
-          add_claim(id, number, n, v[4], v[5], v[6], false)
-          taken = true
+          n = v[3]
+          local L = limited and limit_of(n)
+          if L and not has_token(L) then
+            call('HSET', record, 'f', HELD + (v[2] and P_OUT or 0))
+            taken = nil
+          else
+            if L then pay(L) end
+            if not seen_names[n] then show_name(n) end
+            hold(record, session, nonce)
+            add_claim(id, number, n, v[4], v[5], v[6], false)
+            taken = true
+          end
         else
-          taken = take_uncommon(id, q, number, session, nonce)
+          taken, n = take_uncommon(id, q, number, session, nonce)
         end
         if taken then
           held[#held + 1] = id
           want = want - 1
           plain = plain + 1
+        elseif taken == nil then
+          goes_to_held_line(n, id)
         else
           spent = spent + 1
         end
@@ -203,20 +258,96 @@ local function take_line(queue, q, priority, want, session, nonce, held)
       put_in_front(put_off)
       put_off = {}
     end
+    for n, ids in pairs(back) do
+      hold_back(n, queue, priority, ids)
+      limit_of(n).dirty = true
+      back[n] = nil
+      ask = 100
+    end
     if short and used == #entries then return want, true end
   end
   return want, false
 end
 
+-- Takes from what limits hold back in a queue at one priority. Returns how many more are wanted.
+local function take_held_line(key, queue, q, priority, want, session, nonce, held)
+  local n = intern('n', string.sub(key, 6))
+  local limit = limit_of(n)
+  local L = limit or { n = n }
+  L.queue, L.priority = queue, priority
+  local list, number = held_line(n, queue, priority), line_number(queue, priority)
+  while want > 0 and spent < 200 do
+    if limit and not has_token(limit) then break end
+    local entry = call('LINDEX', list, 0)
+    if not entry then break end
+    if #entry == 17 and string.byte(entry) == 103 then
+      local G = group(string.sub(entry, 2))
+      if G and G.M then want = want - take_limited(G, limit, number, want, session, nonce, held) end
+      if not G or not G.M then
+        call('LPOP', list)
+      elseif G.c >= G.rows then
+        let_go_cursor(G)
+      end
+    else
+      call('LPOP', list)
+      if take_uncommon(entry, q, number, session, nonce, L) then
+        if limit then pay(limit) end
+        held[#held + 1] = entry
+        want = want - 1
+        count(q, 'r', -1)
+        count(q, 'n', 1)
+      else
+        spent = spent + 1
+      end
+      if put_off[1] then
+        put_in_front(put_off)
+        put_off = {}
+      end
+    end
+  end
+  return want
+end
+-- The held back lines of a queue: keys by priority.
+local function held_lines(queue)
+  local by_priority = {}
+  for _, item in ipairs(call('ZRANGE', P .. 'hq:' .. queue, 0, -1)) do
+    local priority = string.sub(item, 1, 1)
+    local keys = by_priority[priority] or {}
+    keys[#keys + 1] = string.sub(item, 3)
+    by_priority[priority] = keys
+  end
+  return by_priority
+end
+
+-- True if something held back could be handed out now.
+local function may_go(by_priority, queue)
+  for priority, keys in pairs(by_priority) do
+    for _, key in ipairs(keys) do
+      local n = intern('n', string.sub(key, 6))
+      local L = limit_of(n)
+      if (not L or has_token(L)) and call('EXISTS', held_line(n, queue, priority)) == 1 then return true end
+    end
+  end
+  return false
+end
+
 local function take_queue(queue, want, session, nonce, held)
-  local v = call('HMGET', P .. 'q:' .. queue, 'z', 'm')
+  local v = call('HMGET', P .. 'q:' .. queue, 'z', 'm', 'h')
   if v[1] then return want end
   local q = queue_number(queue)
+  local behind = v[3] and v[3] ~= '0' and held_lines(queue)
+  local function take_behind(priority)
+    for _, key in ipairs(behind[priority] or {}) do
+      want = take_held_line(key, queue, q, priority, want, session, nonce, held)
+    end
+  end
+  if behind then take_behind('0') end
   local empty
   want, empty = take_line(queue, q, '0', want, session, nonce, held)
   local bits = tonumber(v[2]) or 0
-  if bits > 1 then
+  if bits > 1 or behind then
     for priority = 1, 9 do
+      if behind then take_behind(int(priority)) end
       if math.floor(bits / 2 ^ priority) % 2 == 1 then
         if want > 0 then
           local bare
@@ -227,10 +358,10 @@ local function take_queue(queue, want, session, nonce, held)
         end
       end
     end
-    if bits ~= tonumber(v[2]) then call('HSET', P .. 'q:' .. queue, 'm', bits) end
+    if bits ~= (tonumber(v[2]) or 0) then call('HSET', P .. 'q:' .. queue, 'm', bits) end
   end
   if empty == false and want == 0 and bits < 2 then empty = call('EXISTS', line(queue, '0')) == 0 end
-  if empty then silence(queue) end
+  if empty and not (behind and may_go(behind, queue)) then silence(queue) end
   return want
 end
 
@@ -275,9 +406,10 @@ local function claim()
       call('HSET', P .. 'h:' .. session, 'o', nonce)
       first_token = math.max((tonumber(call('GET', P .. 'k') or nil) or 0) + 1, now)
       last_token, spent, put_off = first_token - 1, 0, {}
+      limited, held_back_now = call('EXISTS', P .. 'lm') == 1, 0
       local held, mark_of_session = {}, '@' .. session
       for _, queue in ipairs(queues) do
-        if want > 0 then want = take_queue(queue, want, mark_of_session, nonce, held) end
+        if want > 0 and held_back_now < 1000 then want = take_queue(queue, want, mark_of_session, nonce, held) end
       end
       if held[1] then
         call('SADD', P .. 's:' .. session, unpack(held))
@@ -285,9 +417,11 @@ local function claim()
       end
     end
   end
+  save_limits()
   save_groups()
   close_books()
   if delayed then next_due = call('ZRANGE', P .. 'd', 0, 0, 'WITHSCORES')[2] or false end
+  if held_back_now == 1000 then next_due = now end
   if next_due then next_due = int(tonumber(next_due)) end
   return { now_text, next_due, first_token and int(first_token) or false, flat, lines, names, templates }
 end

@@ -1,7 +1,7 @@
---#include order
+--#include held
 -- Groups: hash g:<raw id>. Loaded once a script, changed as a table, written back by `save_groups`.
 local GROUP = { 'a', 'D', 'F', 'C', 'R', 'Y', 'S', 'T', 'c', 'w', 'e', 'B', 'f', 'L', 'K', 'd', 'x', 't', 'm', 'n', 'q', 'r', 'g',
-  'z', 'v', 'b', 'U', 'V', 'h', 'P' }
+  'z', 'v', 'b', 'U', 'V', 'h', 'P', 'M' }
 local groups = {}
 local function group(raw)
   local G = groups[raw]
@@ -45,6 +45,14 @@ local function place_of(id)
   if string.byte(id) == 109 and #id > 17 then return string.sub(id, 2, 17), tonumber(string.sub(id, 18)) end
 end
 local function chunk(G, kind, index) return G.key .. ':' .. kind .. ':' .. int(math.floor(index / 128)) end
+-- The cursor of like members is held back no more.
+local function let_go_cursor(G)
+  local queue = text_of('q', G.q)
+  call('LREM', held_line(G.n, queue, G.r), 1, 'g' .. G.raw)
+  call('HDEL', G.key, 'M')
+  G.M = nil
+  let_go(G.n, queue, G.r)
+end
 local function save_groups()
   for _, G in pairs(groups) do
     if G and G.dirty then

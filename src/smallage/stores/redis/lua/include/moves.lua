@@ -7,8 +7,9 @@ local function to_ready(r, front)
   r.state = 'r'
   local queue = text_of('q', r.q)
   if has(r, LEFT) then
-    call('LREM', line(queue, r.prio), 1, r.id)
+    call('LREM', has(r, HELD) and held_line(r.name, queue, r.prio) or line(queue, r.prio), 1, r.id)
     flag(r, LEFT, false)
+    flag(r, HELD, false)
   end
   count(r.q, 'r', 1)
   enqueue(r.id, queue, r.prio, front)
@@ -31,6 +32,7 @@ local function unplace(r)
   count(r.q, LETTER[r.state], -1)
   if r.state == 'r' then
     flag(r, LEFT, true)
+    if has(r, HELD) then let_go(r.name, text_of('q', r.q), r.prio) end
   elseif r.state == '1' then
     call('ZREM', P .. 'd', r.id)
   elseif r.state == '2' then
@@ -231,6 +233,7 @@ local function damaged(id, q)
   end
   if r then
     count(q, 'r', -1)
+    flag(r, HELD, false)
     finish(r, '5', 'damaged', nil)
     write(r)
   end

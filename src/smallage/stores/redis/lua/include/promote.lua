@@ -16,8 +16,12 @@ local function promote(limit)
   if tonumber(first[2]) > now then return 0, first[2] end
   local due = call('ZRANGEBYSCORE', P .. 'd', '-inf', now, 'LIMIT', 0, limit)
   call('ZREM', P .. 'd', unpack(due))
+  local n = #due
   for _, entry in ipairs(due) do
-    if #entry == 17 and string.byte(entry) == 103 then
+    if is_key(entry) then
+      ring_held_back(string.sub(entry, string.byte(entry, 2) == 37 and 3 or 2))
+      n = n - 1
+    elseif #entry == 17 and string.byte(entry) == 103 then
       promote_group(string.sub(entry, 2))
     else
       local r = load(entry)
@@ -31,5 +35,5 @@ local function promote(limit)
     end
   end
   first = call('ZRANGE', P .. 'd', 0, 0, 'WITHSCORES')
-  return #due, first[2] or false
+  return n, first[2] or false
 end

@@ -106,7 +106,11 @@ local function prune()
     call('ZREM', P .. 'f', first)
   end
   prune_list(P .. 'ts', false)
-  -- Revokes of tasks that never came.
+  -- Schedules removed a day ago, and revokes of tasks that never came.
+  for _, name in ipairs(call('ZRANGEBYSCORE', P .. 'yx', '-inf', now - DAY, 'LIMIT', 0, 100)) do
+    call('ZREM', P .. 'yx', name)
+    call('UNLINK', P .. 'y:' .. name)
+  end
   if left > 0 then
     for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'ra', '-inf', now - AHEAD, 'LIMIT', 0, left)) do
       call('ZREM', P .. 'ra', id)

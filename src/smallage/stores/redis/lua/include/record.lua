@@ -148,7 +148,8 @@ local function remove(r)
     if r.f.c == 'damaged' then call('UNLINK', P .. 'w:' .. r.id) end
   end
   if has(r, LEFT) then
-    local key = line(text_of('q', r.q), r.prio)
+    local queue = text_of('q', r.q)
+    local key = has(r, HELD) and held_line(r.name, queue, r.prio) or line(queue, r.prio)
     if call('LLEN', key) <= 10000 then call('LREM', key, 1, r.id) end
   end
   if ENDED[r.state] and not (r.keep == 0 and r.state ~= '5' and not r.group) then total(ENDED[r.state], -1) end

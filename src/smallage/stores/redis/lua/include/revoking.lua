@@ -29,7 +29,11 @@ local function cancel_rows(G)
     touch(G)
     tell_all(G.raw)
   end
-  if not G.P and G.c < G.rows then call('LREM', line(text_of('q', G.q), G.r), 1, 'g' .. G.raw) end
+  if G.M then
+    let_go_cursor(G)
+  elseif not G.P and G.c < G.rows then
+    call('LREM', line(text_of('q', G.q), G.r), 1, 'g' .. G.raw)
+  end
   unplace_cursor(G)
   G.c, G.w = G.rows, 0
   G.dirty = true

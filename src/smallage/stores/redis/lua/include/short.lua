@@ -54,8 +54,8 @@ repeat
     for i = 1, queues do
       if want == 0 or not plain then break end
       local queue = A[at + 4 + i]
-      local state = call('HMGET', P .. 'q:' .. queue, 'z', 'm')
-      if state[2] and state[2] ~= '0' then plain = false break end
+      local state = call('HMGET', P .. 'q:' .. queue, 'z', 'm', 'h')
+      if state[3] or state[2] and state[2] ~= '0' then plain = false break end
       if not state[1] then
         local line = P .. 'r:' .. queue .. ':0'
         local entries = call('LRANGE', line, 0, want) -- one more than wanted: it says whether the line is empty then
@@ -79,6 +79,16 @@ repeat
     end
   end
   if not plain then break end
+
+  if taken > 0 and call('EXISTS', P .. 'lm') == 1 then
+    local asked_for = {}
+    for i = 1, taken do
+      local name = take_records[i][3]
+      if not asked_for[name] and call('HEXISTS', P .. 'lm', name) == 1 then plain = false break end
+      asked_for[name] = true
+    end
+    if not plain then break end
+  end
 
   -- From here on it writes. The first write may not be one that grows memory: a full server would refuse the script.
   local moved, channel = {}, P .. 'e:'
