@@ -13,8 +13,8 @@ from smallage.testing import FakeClock
 from tests.contract.kit import Session
 
 KINDS = ("memory", "sqlite", "redis")
-PENDING: set[tuple[str, str]] = set()
-"""What a store still lacks, as (kind, `FEATURE` of a test module)."""
+PENDING: set[tuple[str, str]] = {("sqlite", "walk"), ("redis", "walk")}
+"""What a store still lacks, as (kind, `FEATURE` of a test module); the walk leaves the newer verbs out then."""
 
 
 @pytest.fixture

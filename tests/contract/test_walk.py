@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, Phase, note, settings
+from hypothesis import HealthCheck, Phase, note, reject, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -27,19 +27,24 @@ from hypothesis.stateful import (
 
 from smallage.core.message import (
     DAY_US,
+    FOLLOW_ANY,
+    FOLLOW_DEAD,
     Cancelled,
     Claim,
     Crashed,
     Done,
+    End,
     Failed,
     Message,
     Outcome,
     Parked,
     Released,
+    Replaced,
     Retry,
     Settlement,
     Snooze,
     member_id,
+    member_of,
     settlement,
 )
 from smallage.core.states import OPEN, TERMINAL, State
@@ -48,6 +53,7 @@ from smallage.stores.base import (
     TOMBSTONE_US,
     ClaimRequest,
     GroupBatch,
+    LimitSpec,
     SessionInfo,
     Settled,
     Store,
@@ -57,7 +63,8 @@ from smallage.stores.base import (
 )
 from smallage.testing import FakeClock
 from smallage.testing.wrapper import Wrapper
-from tests.contract.kit import SECOND, task, uid
+from tests.contract.conftest import PENDING
+from tests.contract.kit import SECOND, seat, task, uid
 
 SESSIONS = ("s1", "s2", "s3")
 QUEUES = ("a", "b")
@@ -65,11 +72,29 @@ TASKS = 20
 GROUPS = tuple(uid(100 + n) for n in range(2))
 ROWS = 6
 UNLIKE = uid(150)
-UNLIKE_MEMBERS = tuple(uid(200 + n) for n in range(4))
+UNLIKE_MEMBERS = tuple(uid(200 + n) for n in range(6))
+UNLIKE_SEATS = UNLIKE_MEMBERS[4:]
 BODIES = 300
+SEATS = tuple(uid(400 + n) for n in range(6))
+LATE = tuple(uid(500 + n) for n in range(4))
+KEYS = ("task:add", "task:strange")
+SPECS = (
+    None,
+    None,
+    LimitSpec(0),
+    LimitSpec(1, SECOND, 2),
+    LimitSpec(3, SECOND),
+    LimitSpec(1, 5 * SECOND, 3),
+    LimitSpec(7, 60 * SECOND, 4),
+)
+SCHEDULES = ("clean", "report")
 STATES: tuple[State, ...] = ("scheduled", "ready", "running", "parked", "waiting", "done", "dead", "cancelled")
 MAY_REVIVE = frozenset({"requeue", "group_retry", "forget"})
+MAKES_ROOM = frozenset({"push", "settle", "group_push", "fire"})
 """Steps after which an ended task may be open again or gone; else only time takes it away."""
+
+PURGED = frozenset({"ready", "scheduled", "waiting"})
+"""What a purge may end: bodies are released by it."""
 
 JUMPS = (1, SECOND, SECOND, 2 * SECOND, 2 * SECOND, 5 * SECOND, 16 * SECOND, -1, -SECOND, -3_600 * SECOND)
 
@@ -103,6 +128,18 @@ ACTS = {
 }
 """What a step may be, and how often."""
 
+NEWER_ACTS = {
+    "push_seat": 4,
+    "fill_seat": 6,
+    "group_push_late": 3,
+    "revoke_ahead": 1,
+    "limit": 3,
+    "schedule": 3,
+    "fire": 4,
+    "answer": 1,
+}
+"""More of them, for a store that has these verbs."""
+
 
 class TwoHandles(Wrapper):
     """Each act goes through one of two handles on the store, as if through one of two processes."""
@@ -124,6 +161,14 @@ class TwoHandles(Wrapper):
             handle.close()
 
 
+def follow_of(task_id: str) -> int:
+    """What follows an end is the same for all messages of an id. Of those that get parked one alone is followed up."""
+    number = int(task_id[32:36], 16)
+    if number < TASKS and number % 4 == 3:
+        return FOLLOW_DEAD if number == 3 else 0
+    return (FOLLOW_ANY, 0, FOLLOW_DEAD)[number % 3]
+
+
 def is_ended(view: TaskView | None) -> bool:
     return view is not None and view.state in TERMINAL
 
@@ -132,6 +177,8 @@ class Walk(RuleBasedStateMachine):
     """The rules. Steps that touch the stores go through `both`."""
 
     other: ClassVar[Callable[[FakeClock], Store] | None] = None
+    newer: ClassVar[bool] = True
+    """Also the verbs that not every store has yet."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -161,6 +208,9 @@ class Walk(RuleBasedStateMachine):
         self.paused: set[str] = set()
         self.watches: list[Watch] = []
         self.counted: dict[str, Any] = {}
+        self.follow_ups: list[str] = []
+        self.watched: set[str] = set()
+        self.replaced: set[str] = set()
         self.emptied: set[str] = set()
 
     def teardown(self) -> None:
@@ -197,7 +247,11 @@ class Walk(RuleBasedStateMachine):
             keep_us=(DAY_US, 0, 90 * SECOND)[n % 3],
             max_crashes=(3, 0, 1)[n % 3],
             max_lost=(10, 1, 0, 2)[n % 4],
+            follow=self.follow_of(uid(n)),
         )
+
+    def follow_of(self, task_id: str) -> int:
+        return follow_of(task_id) if self.newer else 0
 
     # -- the steps --------------------------------------------------------------------------------------------------
     @initialize()
@@ -206,6 +260,7 @@ class Walk(RuleBasedStateMachine):
             store.setup()
             self.watches.append(store.watch())
             self.watches[-1].add([*self.ids(), *GROUPS, UNLIKE])
+        self.watched.update(self.ids())
         for session in SESSIONS:
             self.both("announce", session, SessionInfo(names=("add",)))
 
@@ -213,7 +268,8 @@ class Walk(RuleBasedStateMachine):
     def step(self, seed: int) -> None:
         """One act. Its kind and arguments come from a seed: all are equally near, and a walk shrinks step by step."""
         rng = random.Random(seed)
-        (act,) = rng.choices(list(ACTS), list(ACTS.values()))
+        acts = {**ACTS, **NEWER_ACTS} if self.newer else ACTS
+        (act,) = rng.choices(list(acts), list(acts.values()))
         note(f"# {act}")
         getattr(self, act)(rng)
 
@@ -235,7 +291,7 @@ class Walk(RuleBasedStateMachine):
         view = self.model.group(group)
         total = view.total if view else 0
         odd = rng.choice(("repeat", "gap", "template", "")) if rng.random() < 0.3 else ""
-        rows = min(rng.randint(0, 3), ROWS - total)
+        rows = max(0, min(rng.randint(0, 3), ROWS - total))
         offset = max(0, total + {"repeat": -rows, "gap": 1}.get(odd, 0))
         seal = rng.random() < 0.4
         template = task(
@@ -248,6 +304,7 @@ class Walk(RuleBasedStateMachine):
             expires_in_us=(None, 30 * SECOND)[which],
             keep_us=(DAY_US, 0)[which],
             max_crashes=1,
+            follow=(FOLLOW_ANY, 0)[which] if self.newer else 0,
         )
         batch = GroupBatch(
             id=group,
@@ -264,25 +321,99 @@ class Walk(RuleBasedStateMachine):
         view = self.model.group(UNLIKE)
         total = view.total if view else 0
         n = rng.randint(1, 2)
-        offset = 0 if rng.random() < 0.2 else min(total, len(UNLIKE_MEMBERS) - n)
-        members = tuple(
-            task(UNLIKE_MEMBERS[i], b"own", queue=QUEUES[i % 2], priority=5, max_lost=1, group=UNLIKE, index=i)
-            for i in range(offset, offset + n)
-        )
+        places = len(UNLIKE_MEMBERS if self.newer else UNLIKE_MEMBERS[:4])
+        offset = 0 if rng.random() < 0.2 else max(0, min(total, places - n))
+        members = tuple(self.member(i) for i in range(offset, offset + n))
         seal = rng.random() < 0.4
         body = self.body_of(UNLIKE) if seal and rng.random() < 0.7 else None
-        self.both("group_push", GroupBatch(id=UNLIKE, offset=offset, members=members, seal=seal, body=body))
+        also = (self.message(rng.randrange(TASKS)),) if self.newer and rng.random() < 0.3 else ()
+        batch = GroupBatch(id=UNLIKE, offset=offset, members=members, seal=seal, body=body, also=also)
+        self.both("group_push", batch)
+
+    def member(self, index: int) -> Message:
+        """The unlike member at a place; the last ones are seats."""
+        member = UNLIKE_MEMBERS[index]
+        if member in UNLIKE_SEATS:
+            return seat(member, group=UNLIKE, index=index)
+        follow = self.follow_of(member)
+        return task(
+            member, b"own", queue=QUEUES[index % 2], priority=5, max_lost=1, group=UNLIKE, index=index, follow=follow
+        )
 
     def body_of(self, group: str) -> Message:
-        """The body for the group's present life."""
+        """The body for the group's present life; it may come to fill a seat, also one of another group."""
         view = self.model.group(group)
         if group not in self.bodies or view is None or not view.sealed:
             number = next(self.count)
-            self.bodies[group] = task(BODIES + number, b"body", queue="a", priority=0, delay_us=(number % 3) * SECOND)
-            self.body_ids.append(self.bodies[group].id)
-            for watch in self.watches:
-                watch.add(self.body_ids[-1:])
+            seats = self.waiting(SEATS if group == UNLIKE else (*SEATS, *UNLIKE_SEATS))
+            new = uid(BODIES + 1_000 + number)
+            body = seats[number % len(seats)] if seats and number % 3 == 0 else new
+            self.bodies[group] = task(
+                body, b"body", queue="a", priority=0, delay_us=(number % 3) * SECOND, follow=self.follow_of(body)
+            )
+            if body == new:
+                self.body_ids.append(new)
+                self.see([new])
         return self.bodies[group]
+
+    def see(self, ids: list[str]) -> None:
+        """Watch ids that turned up on the way."""
+        for watch in self.watches:
+            watch.add(ids)
+        self.watched.update(ids)
+
+    # -- seats and what fills them ----------------------------------------------------------------------------------
+    def waiting(self, ids: Iterable[str]) -> list[str]:
+        views = self.model.state(list(ids))
+        return [view.id for view in views if view is not None and view.state == "waiting"]
+
+    def vacant(self, rng: random.Random) -> str:
+        """An id to fill or to end: mostly one that waits."""
+        waiting = self.waiting(self.ids())
+        if waiting and rng.random() < 0.8:
+            return rng.choice(waiting)
+        return rng.choice([*SEATS, *UNLIKE_SEATS, uid(rng.randrange(TASKS))])
+
+    def filling(self, rng: random.Random, task_id: str | None = None) -> Message:
+        fills = task_id or self.vacant(rng)
+        return task(
+            fills,
+            b"fill-%d" % rng.randrange(2),
+            queue=rng.choice(QUEUES),
+            priority=rng.choice((0, 5)),
+            delay_us=SECOND + self.unique_us() if rng.random() < 0.2 else 0,
+            expires_in_us=15 * SECOND if rng.random() < 0.2 else None,
+            keep_us=rng.choice((DAY_US, 0)),
+            max_crashes=rng.randrange(3),
+            follow=self.follow_of(fills),
+        )
+
+    def end_of(self, rng: random.Random) -> End:
+        ended = self.vacant(rng)
+        return rng.choice(
+            (
+                End(ended, "dead", name="add", queue="a", result=b"upstream", reason="upstream"),
+                End(ended, "dead", name="add", queue="a", result=b"upstream", reason="upstream"),
+                End(ended, "cancelled", queue="b", reason="revoked", keep_us=0),
+                End(ended, "done", result=b"given"),
+            )
+        )
+
+    def push_seat(self, rng: random.Random) -> None:
+        picks = rng.sample(SEATS, rng.randint(1, 2))
+        self.both("push", [seat(n, queue=rng.choice(QUEUES), keep_us=rng.choice((DAY_US, 0))) for n in picks])
+
+    def fill_seat(self, rng: random.Random) -> None:
+        self.both("push", [self.filling(rng)])
+
+    def group_push_late(self, rng: random.Random) -> None:
+        group = rng.choice((*GROUPS, UNLIKE, UNLIKE))
+        members = tuple(
+            seat(n) if rng.random() < 0.3 else task(n, b"late", queue=QUEUES[0], priority=5, follow=self.follow_of(n))
+            for n in rng.sample(LATE, rng.randint(1, 2))
+        )
+        also = (self.message(rng.randrange(TASKS)),) if rng.random() < 0.3 else ()
+        self.both("group_push", GroupBatch(id=group, members=members, late=True, also=also))
 
     # -- work -------------------------------------------------------------------------------------------------------
     def request(self, session: str, n: int, rng: random.Random) -> ClaimRequest:
@@ -313,6 +444,9 @@ class Walk(RuleBasedStateMachine):
             self.tokens.append(claim.tok)
             self.claims.append(claim)
             self.new_claims.append(claim)
+            if claim.after is not None and claim.id not in self.follow_ups:
+                self.follow_ups.append(claim.id)
+                self.see([claim.id])
 
     def held(self) -> list[Claim]:
         current = {h.tok for session in SESSIONS for h in self.model.held(session)}
@@ -341,7 +475,22 @@ class Walk(RuleBasedStateMachine):
             Crashed(b"signal 9"),
             Crashed(b"signal 9"),
         ]
+        if self.newer:
+            outcomes += self.newer_outcomes(claim, rng)
         return rng.choice(outcomes)
+
+    def newer_outcomes(self, claim: Claim, rng: random.Random) -> list[Outcome]:
+        outcomes: list[Outcome] = [
+            Done(b"result", (self.filling(rng), self.message(rng.randrange(TASKS)))),
+            Done(b"result", (self.filling(rng),), (self.end_of(rng),)),
+            Failed(b"error", "failed", (self.message(rng.randrange(TASKS)),), (self.end_of(rng), self.end_of(rng))),
+            Done(None, (seat(rng.choice(SEATS)),)),
+        ]
+        if claim.after is not None:
+            return outcomes * 3
+        like = member_of(claim.id) is not None and claim.id not in {h.id for h in self.held()}
+        own = () if like else (self.filling(rng, claim.id),)
+        return [*outcomes, Replaced(), Replaced((self.message(rng.randrange(TASKS)),)), Replaced(own)]
 
     def settle(self, rng: random.Random) -> None:
         if held := self.held():
@@ -357,6 +506,8 @@ class Walk(RuleBasedStateMachine):
         for life, s, verdict in zip(lives, given, settled.verdicts, strict=True):
             if verdict == "ok":
                 self.settlements.append(s)
+            if verdict == "ok" and isinstance(s.outcome, Replaced):
+                self.replaced.add(s.id)
             if verdict == "ok" and isinstance(s.outcome, Done | Failed | Cancelled):
                 assert life not in self.completed, f"completed twice: {life}"
                 self.completed.add(life)
@@ -413,6 +564,8 @@ class Walk(RuleBasedStateMachine):
             answer = self.both(verb, *args)
             verdicts = answer if isinstance(answer, list) else [answer]
             assert "ok" not in verdicts or "conflict" in verdicts  # then the first call wrote nothing either
+        elif verb == "fire":
+            assert self.both(verb, *args) != "fired"
 
     # -- sessions and time ------------------------------------------------------------------------------------------
     def announce(self, rng: random.Random) -> None:
@@ -466,18 +619,25 @@ class Walk(RuleBasedStateMachine):
     def some_ids(self, rng: random.Random, *states: str) -> list[str]:
         """Some ids, mostly of tasks in these states."""
         fitting = [view.id for view in self.before.values() if view is not None and view.state in states]
-        ids = fitting if fitting and rng.random() < 0.9 else self.ids()
-        return [rng.choice(ids) for _ in range(rng.randint(1, 3))]
+        ids = fitting if fitting and rng.random() < 0.9 else [i for i, view in self.before.items() if view is not None]
+        return [rng.choice(ids or [GROUPS[0]]) for _ in range(rng.randint(1, 3))]
 
     def revoke(self, rng: random.Random) -> None:
         states = ("running",) if rng.random() < 0.5 else tuple(OPEN)
         self.both("revoke", self.some_ids(rng, *sorted(states)), rng.random() < 0.5)
 
+    def revoke_ahead(self, rng: random.Random) -> None:
+        absent = [i for i, view in self.before.items() if view is None and i not in self.follow_ups]
+        if absent:
+            self.both("revoke", [rng.choice(absent)])
+
     def requeue(self, rng: random.Random) -> None:
         self.both("requeue", self.some_ids(rng, "dead"))
 
     def forget(self, rng: random.Random) -> None:
-        self.both("forget", [*self.some_ids(rng, *sorted(TERMINAL)), rng.choice([*GROUPS, UNLIKE])])
+        absent = [i for i, view in self.before.items() if view is None]
+        ahead = rng.sample(absent, min(len(absent), 6 if self.newer else 1))
+        self.both("forget", [*self.some_ids(rng, *sorted(TERMINAL)), rng.choice([*GROUPS, UNLIKE]), *ahead])
 
     def group_revoke(self, rng: random.Random) -> None:
         self.both("group_revoke", rng.choice([*GROUPS, UNLIKE]), rng.random() < 0.5)
@@ -497,12 +657,40 @@ class Walk(RuleBasedStateMachine):
         self.paused ^= {queue}
 
     def purge(self, rng: random.Random) -> None:
-        self.both("purge", rng.choice(QUEUES))
+        """Several follow-ups of one purge may stand in any order: not so many at once."""
+        waits = {view.id for view in self.before.values() if view is not None and view.state in PURGED}
+        if sum(self.follow_of(i) == FOLLOW_ANY for i in waits if i not in self.follow_ups) < 2:
+            self.both("purge", rng.choice(QUEUES))
+
+    # -- limits, schedules, answers ---------------------------------------------------------------------------------
+    def limit(self, rng: random.Random) -> None:
+        self.both("limit", rng.choice(KEYS), rng.choice(SPECS), rng.random() < 0.4)
+
+    def schedule(self, rng: random.Random) -> None:
+        name = rng.choice(SCHEDULES)
+        match rng.choice(("put", "put", "put", "pause", "resume", "remove")):
+            case "put":
+                self.both(
+                    "schedule_put", name, rng.choice((b"spec", b"spec", b"other")), rng.choice(("app", "operator"))
+                )
+            case "remove":
+                self.both("schedule_remove", name)
+            case how:
+                self.both("schedule_pause", name, how == "pause")
+
+    def fire(self, rng: random.Random) -> None:
+        instant = self.clock() // (5 * SECOND) * 5 * SECOND + rng.randint(-1, 1) * 5 * SECOND
+        message = self.filling(rng) if rng.random() < 0.3 else self.message(rng.randrange(TASKS))
+        self.both("fire", rng.choice(SCHEDULES), instant, message, rng.random() < 0.1)
+
+    def answer(self, rng: random.Random) -> None:
+        self.both("answer", "ticket", rng.choice(SESSIONS), b"answer-%d" % rng.randrange(9))
 
     # -- what must hold after every step ----------------------------------------------------------------------------
     def ids(self) -> list[str]:
         members = [member_id(group, i) for group in GROUPS for i in range(ROWS)]
-        return [uid(n) for n in range(TASKS)] + members + list(UNLIKE_MEMBERS) + self.body_ids
+        named = [*UNLIKE_MEMBERS, *SEATS, *LATE, *self.body_ids, *self.follow_ups]
+        return [uid(n) for n in range(TASKS)] + members + named
 
     def snapshot(self, store: Store) -> dict[str, Any]:
         """All that readers can see and that the stores must agree on."""
@@ -520,6 +708,9 @@ class Walk(RuleBasedStateMachine):
                 seen[f"queue {queue}"] = {state: n for state, n in sorted(states.items()) if n}
         for queue in QUEUES:
             seen.setdefault(f"queue {queue}", {})
+        if self.newer:
+            seen["limits"], seen["schedules"] = store.limits(), store.schedules()
+            seen["answers"] = store.answers("ticket")
         ends = () if self.passed_us >= TOMBSTONE_US else ("done", "dead", "cancelled")
         seen["totals"] = {name: counts[""].get(name, 0) for name in ("stale", "purged", *ends)}
         return seen
@@ -557,7 +748,10 @@ class Walk(RuleBasedStateMachine):
             agree(found[0], other, f"find of {state}")
 
     def check_bells(self, seen: dict[str, Any]) -> None:
-        """Whoever found a queue empty and listens hears of what is ready in it now."""
+        """Whoever found a queue empty and listens hears of what is ready in it now, unless a limit holds that back."""
+        if self.newer and any(view.held_back for view in self.model.limits().values()):
+            self.emptied.clear()
+            return
         for queue in QUEUES:
             if not seen[f"queue {queue}"].get("ready"):
                 self.emptied.add(queue)
@@ -568,7 +762,7 @@ class Walk(RuleBasedStateMachine):
 
     def check_told(self, seen: dict[str, Any]) -> None:
         """Watchers hear of every end and of every change of a group's counters."""
-        ended = {i for i in self.ids() if is_ended(seen[i]) and not is_ended(self.before.get(i))}
+        ended = {i for i in self.watched if is_ended(seen[i]) and not is_ended(self.before.get(i))}
         for group in (*GROUPS, UNLIKE):
             view = seen[f"group {group}"]
             counters = view and (view.done, view.failed, view.cancelled)
@@ -589,18 +783,33 @@ class Walk(RuleBasedStateMachine):
         for task_id in self.ids():
             view: TaskView | None = seen[task_id]
             was = self.before.get(task_id)
-            if was is None and view is not None and not (self.aged and self.births.get(task_id) == view.pushed_us):
+            again = self.is_another(task_id, was, view)
+            if again or (
+                was is None and view is not None and not (self.aged and self.births.get(task_id) == view.pushed_us)
+            ):
                 self.lives[task_id] = self.lives.get(task_id, 0) + 1  # else it is seen again as the clock went back
-            if was is not None and was.state in TERMINAL and (view is None or view.state in OPEN):
+            if was is not None and was.state in TERMINAL and not again and (view is None or view.state in OPEN):
                 assert self.aged or self.verb in MAY_REVIVE, f"{task_id} left {was.state} by {self.verb}"
                 if view is not None and self.verb in ("requeue", "group_retry"):
                     assert view.gen == was.gen + 1
-            if was is not None and view is not None and was.state == view.state and view.state in TERMINAL:
+            if was is not None and view is not None and was.state == view.state and is_ended(view) and not again:
                 assert was == view, f"{task_id} changed after its end"
             self.before[task_id] = view
             if view is not None:
                 self.births[task_id] = view.pushed_us
         self.check_deliveries()
+
+    def is_another(self, task_id: str, was: TaskView | None, view: TaskView | None) -> bool:
+        """A task that took the place of one that never ran, or a later follow-up of the same generation."""
+        if was is None or view is None or was == view:
+            return False
+        if view.tok < was.tok or (view.gen == was.gen and view.releases < was.releases):
+            return True  # the end and the new task were one act
+        if was.state not in TERMINAL:
+            return False
+        if task_id in self.follow_ups:
+            return view.gen == 1 and self.verb != "requeue"
+        return was.reason == "upstream" and was.group is None and self.verb in MAKES_ROOM
 
     def check_deliveries(self) -> None:
         """Each time a task was handed out is accounted for (I17). Ended members keep no counts."""
@@ -625,7 +834,7 @@ class Walk(RuleBasedStateMachine):
             assert {state: states.count(state) for state in counted} == counted, f"{view} {states}"
             assert bool(view.ended_us) == (view.sealed and view.ended == view.total)
             body = seen.get(view.body) if view.body else None
-            if body is not None and view.ended_us:
+            if body is not None and view.ended_us and body.id in self.body_ids and body.id not in self.replaced:
                 assert body.state != "waiting"
 
     def break_ties(self) -> None:
@@ -634,6 +843,10 @@ class Walk(RuleBasedStateMachine):
         for view in self.model.state(self.ids()):
             if view is not None and view.due_us is not None and not (view.index is not None and view.tok == 0):
                 tied.setdefault((view.due_us, view.queue, view.priority), []).append(view.id)
+        for ids in tied.values():
+            ids.sort(key=lambda task_id: task_id not in self.follow_ups)  # these cannot be revoked
+            if len(ids) > 1 and ids[1] in self.follow_ups:
+                reject()
         extra = [task_id for ids in tied.values() for task_id in ids[1:]]
         if extra:
             note(f"# break ties: revoke {extra}")
@@ -679,7 +892,9 @@ def two_handles(url: str, clock: FakeClock, **options: Any) -> Store:
 
 
 def walk(kind: str, opener: Callable[[FakeClock], Store] | None) -> None:
-    machine = type("Walk_" + kind, (Walk,), {"other": None if opener is None else staticmethod(opener)})
+    newer = kind not in {pending for pending, _ in PENDING}
+    other = None if opener is None else staticmethod(opener)
+    machine = type("Walk_" + kind, (Walk,), {"other": other, "newer": newer})
     run_state_machine_as_test(
         machine,
         settings=settings(

@@ -86,10 +86,10 @@ Rules that all stores share:
   limit always has), and only then from the ready line. A cursor stays first in its held back line until its rows are
   given out. A claim that has held back `MAX_HELD_BACK` entries stops and answers `next_due_us` = now.
   A key with held back entries comes due at its instant, like a scheduled task (it counts for `next_due_us`): whenever
-  an entry is held back or a token is taken while some are, and by `limit`. When it is due, the bells of the queues with
-  such entries ring (without a limit: once for each entry), nothing moves, and the key leaves the due order. When the
-  last held back entry goes, however that happens, the key leaves the due order too. Held back entries whose key has no
-  token do not count when a claim asks if a queue is empty.
+  an entry is held back, a token is taken while some are, or a claim asks in vain for one for its held back lines, and
+  by `limit`. When it is due, the bells of the queues with such entries ring (without a limit: once for each entry),
+  nothing moves, and the key leaves the due order. When the last held back entry goes, however that happens, the key
+  leaves the due order too. Held back entries whose key has no token do not count when a claim asks if a queue is empty.
 * Schedules are named records whose content the store does not read; `fire` is what makes a tick happen once. Any change
   of one tells watchers of the id `SCHEDULES`.
 """

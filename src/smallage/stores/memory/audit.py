@@ -12,7 +12,7 @@ from smallage.stores.memory.records import Group, Limit, Record
 
 def breaches(books: Ledger, now: int) -> list[str]:
     """A sentence for each broken invariant; see `Store.audit`."""
-    return [*_records(books, now), *_orders(books), *_limits(books, now), *_sessions(books), *_groups(books)]
+    return [*_records(books, now), *_orders(books), *_limits(books), *_sessions(books), *_groups(books)]
 
 
 def _records(books: Ledger, now: int) -> Iterator[str]:
@@ -78,25 +78,27 @@ def _orders(books: Ledger) -> Iterator[str]:
             yield f"{group.entry} has rows to claim and stands in no order"
 
 
-def _limits(books: Ledger, now: int) -> Iterator[str]:
+def _limits(books: Ledger) -> Iterator[str]:
     lined = {(e, k) for k, limit in books.limits.items() for line in limit.lines.values() for e in line}
     if lined != {(entry, place[0].key) for entry, place in books.held_back.items()}:
         yield "what limits hold back disagrees with their lines"
     for key, limit in books.limits.items():
-        yield from _limit(books, limit, now)
+        yield from _limit(books, limit)
         if limit.forgotten and (limit.tat or not limit.lines):
             yield f"{key} has no limit and is remembered"
     for key in books.due_keys.keys() - books.limits.keys():
         yield f"{key} comes due and is no key"
 
 
-def _limit(books: Ledger, limit: Limit, now: int) -> Iterator[str]:
+def _limit(books: Ledger, limit: Limit) -> Iterator[str]:
     due = books.due_keys.get(limit.key)
     if not limit.lines:
         if due is not None:
             yield f"{limit.key} holds nothing back and comes due"
-    elif limit.spec is not None and due is None and limit.instant > now:
+    elif limit.spec is not None and due is None and limit.instant > limit.rung_us:
         yield f"{limit.key} holds entries back and never comes due"
+    elif limit.spec is not None and due not in (None, limit.instant):
+        yield f"{limit.key} comes due at {due}, and its token at {limit.instant}"
     if not all(limit.lines.values()):
         yield f"{limit.key} has an empty line"
 

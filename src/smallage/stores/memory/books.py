@@ -149,6 +149,7 @@ class Books:
                 self.to_ready(self.records[entry])
         for key in [key for key, instant in self.due_keys.items() if instant <= now]:
             del self.due_keys[key]
+            self.limits[key].rung_us = now
             self.ring_held_back(self.limits[key])
         return n
 

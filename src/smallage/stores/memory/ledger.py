@@ -109,9 +109,12 @@ class Ledger(Entering):
         return limit if limit is not None and limit.spec is not None else None
 
     def _has_token(self, limit: Limit, now: int) -> bool:
-        if limit.cut(now) and limit.lines:
+        limit.cut(now)
+        if limit.instant <= now:
+            return True
+        if limit.lines:
             self.due_keys[limit.key] = limit.instant
-        return limit.instant <= now
+        return False
 
     def _expired(self, entry: str, now: int) -> bool:
         holder = self.groups[entry[1:]] if entry.startswith("*") else self.records[entry]

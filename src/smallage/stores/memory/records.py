@@ -172,6 +172,8 @@ class Limit:
     default: LimitSpec | None = None
     override: LimitSpec | None = None
     tat: int = 0
+    rung_us: int = 0
+    """When its bells rang last."""
     lines: dict[tuple[str, int], Line] = field(default_factory=dict)
 
     def view(self) -> LimitView:
@@ -191,12 +193,10 @@ class Limit:
         spec = self.spec
         return self.tat - (spec.burst - 1) * spec.every_us if spec else 0
 
-    def cut(self, now: int) -> bool:
-        """Let the token time be no further ahead than a full burst; True if it was."""
-        spec = self.spec
-        most = now + spec.burst * spec.every_us if spec else self.tat
-        cut, self.tat = self.tat > most, min(self.tat, most)
-        return cut
+    def cut(self, now: int) -> None:
+        """Let the token time be no further ahead than a full burst."""
+        if spec := self.spec:
+            self.tat = min(self.tat, now + spec.burst * spec.every_us)
 
     def pay(self, now: int) -> None:
         """Take a token."""
