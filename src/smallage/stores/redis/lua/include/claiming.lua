@@ -361,6 +361,11 @@ local function take_queue(queue, want, session, nonce, held)
     if bits ~= (tonumber(v[2]) or 0) then call('HSET', P .. 'q:' .. queue, 'm', bits) end
   end
   if empty == false and want == 0 and bits < 2 then empty = call('EXISTS', line(queue, '0')) == 0 end
+  if empty and rung[queue] then -- an end on the way may have released a group's body
+    for priority = 0, 9 do
+      if call('EXISTS', line(queue, int(priority))) == 1 then empty = false end
+    end
+  end
   if empty and not (behind and may_go(behind, queue)) then silence(queue) end
   return want
 end

@@ -17,12 +17,10 @@ local function limit_of(n)
   return L
 end
 local function has_token(L)
-  local most = now + L.ahead + L.every
-  if L.tat > most then
-    L.tat = most
-    L.dirty = true
-  end
-  return L.tat - L.ahead <= now
+  L.tat = math.min(L.tat, now + L.ahead + L.every) -- the clock may have gone back
+  if L.tat - L.ahead <= now then return true end
+  L.dirty = true -- asked in vain: its entries come due at its instant
+  return false
 end
 local function pay(L)
   L.tat = math.max(L.tat, now - math.min(math.floor(L.every / 2), 20000)) + L.every

@@ -55,7 +55,18 @@ repeat
       if want == 0 or not plain then break end
       local queue = A[at + 4 + i]
       local state = call('HMGET', P .. 'q:' .. queue, 'z', 'm', 'h')
-      if state[3] or state[2] and state[2] ~= '0' then plain = false break end
+      if state[2] and state[2] ~= '0' then plain = false break end
+      if state[3] then -- what is held back may stay so while its key waits for its next token
+        local behind = call('ZRANGE', P .. 'hq:' .. queue, 0, -1)
+        if #behind > 8 then plain = false break end
+        for _, item in ipairs(behind) do
+          local name = call('HGET', P .. 'nn', string.sub(item, 8)) or ''
+          local every = string.match(call('HGET', P .. 'lm', name) or '', '^%d+')
+          local instant = call('ZSCORE', P .. 'd', '%' .. name)
+          if not every or not instant or tonumber(instant) > now + every then plain = false break end
+        end
+        if not plain then break end
+      end
       if not state[1] then
         local line = P .. 'r:' .. queue .. ':0'
         local entries = call('LRANGE', line, 0, want) -- one more than wanted: it says whether the line is empty then
