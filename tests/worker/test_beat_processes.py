@@ -1,0 +1,160 @@
+"""Schedulers in real processes, on SQLite and on Redis: nothing doubles, nothing is lost, changes need no restart."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.worker import beating
+from tests.worker.conftest import PATIENCE, ROOT, Moments, until
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.redis)])
+def app(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    url = f"sqlite:///{tmp_path}/queue.db" if request.param == "sqlite" else request.getfixturevalue("redis_url")
+    monkeypatch.setenv("SMALLAGE_URL", url)
+    beating.app.close()
+    yield beating.app
+    beating.app.close()
+
+
+Run = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def run(app: Any, moments: Moments) -> Iterator[Run]:
+    """`run("beat", …)` starts `smallage beat tests.worker.beating …`, which is killed at the test's end."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(command: str, *options: str, **environment: str) -> subprocess.Popen[str]:
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "smallage", command, "tests.worker.beating", *options],
+                cwd=ROOT,
+                env={**os.environ, **environment},
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+        return started[-1]
+
+    yield begin
+    for process in started:
+        if process.poll() is None:
+            process.send_signal(signal.SIGQUIT if "worker" in process.args else signal.SIGKILL)  # type: ignore[operator]
+        process.communicate(timeout=PATIENCE)
+
+
+def end(process: subprocess.Popen[str]) -> str:
+    """Have it end; what it said."""
+    process.terminate()
+    said = process.communicate(timeout=PATIENCE)[1]
+    assert process.returncode == 0, said
+    return said
+
+
+def fired(app: Any, name: str = "code") -> int:
+    return next((view.fired for view in app.store.schedules() if view.name == name), 0)
+
+
+def drained(run: Run, moments: Moments) -> int:
+    """Runs what waits; how many ticks the tasks told of since the last look."""
+    assert run("worker", "--burst", "--no-beat", "-P", "threads").wait(PATIENCE) == 0
+    beating.say("drained")
+    found = 0
+    while True:
+        kind, *_ = moments._line().split(" ")
+        if kind == "drained":
+            return found
+        found += kind == "tick"
+
+
+def test_workers_and_beats_together_send_each_tick_once(app: Any, run: Run, moments: Moments) -> None:
+    processes = [run("beat", BEATING_EVERY="0.1") for _ in range(3)]
+    processes += [run("worker", "-P", "threads", "--no-beat", BEATING_EVERY="0.1")]
+    seen = 0
+    for number, victim in ((5, 0), (10, 1)):
+        for _ in range(number):
+            moments.next("tick")
+        seen += number
+        processes[victim].kill()
+    for _ in range(10):
+        moments.next("tick")
+    for process in processes[2:]:
+        end(process)
+    assert seen + 10 + drained(run, moments) == fired(app)
+    assert app.store.audit() == []
+
+
+def test_a_tick_whose_sender_is_killed_at_once_is_there_once(app: Any, run: Run, moments: Moments) -> None:
+    doomed = run("beat", BEATING_EVERY="0.2", BEATING_DIES="1")
+    assert doomed.wait(PATIENCE) == -signal.SIGKILL
+    assert fired(app) == 1
+    assert app.store.counts()["celery"]["ready"] == 1
+    other = run("beat", BEATING_EVERY="0.2")
+    until(lambda: fired(app) >= 4)
+    end(other)
+    assert drained(run, moments) == fired(app)
+
+
+def test_a_worker_schedules_by_itself(app: Any, run: Run, moments: Moments) -> None:
+    worker = run("worker", "-P", "threads", BEATING_EVERY="0.1")
+    assert moments.next("beat") == ["beat_init"]
+    assert moments.next("beat") == ["beat_embedded_init"]
+    for _ in range(3):
+        assert moments.next("tick") == ["code"]
+    end(worker)
+    assert fired(app) >= 3
+
+
+def test_schedules_are_changed_while_everything_runs(app: Any, run: Run, moments: Moments) -> None:
+    run("worker", "-P", "threads", "-c", "2")
+    moments.next("beat")
+    schedules = app.schedules
+    schedules.set("one", 3600, task="note", args=["hour"])
+    schedules.set("one", 0.05, args=["fast"])
+    assert moments.next("tick") == ["fast"]
+
+    schedules.pause("one")
+    count = fired(app, "one")
+    schedules.set("two", 0.05, task="note", args=["two"])
+    for _ in range(5):
+        while moments.next("tick") != ["two"]:
+            pass
+    assert fired(app, "one") == count
+
+    schedules.resume("one")
+    until(lambda: fired(app, "one") > count)
+    schedules.remove("two")
+    schedules.set("one", args=["other"])
+    while moments.next("tick") != ["other"]:
+        pass
+    assert [info.name for info in schedules.list()] == ["one"]
+
+
+def test_beat_says_what_comes_next_and_ends_when_told(app: Any, run: Run, moments: Moments, tmp_path: Path) -> None:
+    pidfile = tmp_path / "beat.pid"
+    beat = run("beat", "--pidfile", str(pidfile), BEATING_EVERY="3600")
+    assert moments.next("beat") == ["beat_init"]
+    until(pidfile.exists)
+    until(lambda: pidfile.read_text().strip() == str(beat.pid))
+    assert run("beat", "--pidfile", str(pidfile), BEATING_EVERY="3600").wait(PATIENCE) == 2
+    said = end(beat)
+    assert "code → note" in said
+    assert not pidfile.exists()
+
+
+def test_faulty_entries_are_told_at_the_start(app: Any, run: Run, moments: Moments) -> None:
+    for command in ("beat", "worker"):
+        process = run(command, BEATING_EVERY="0.001")
+        assert process.wait(PATIENCE) == 2
+        assert "at least" in process.communicate()[1]
