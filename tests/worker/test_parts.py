@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import signal
@@ -26,6 +27,7 @@ from smallage.worker.host import proven_dead, this_host
 from smallage.worker.line import Line, Word
 from smallage.worker.options import WorkerOptions, node_name, pool_named, shape
 from smallage.worker.peers import Peers
+from smallage.worker.restarts import Restarts
 from smallage.worker.supervisor import Supervisor
 
 
@@ -233,7 +235,7 @@ def test_a_child_that_cannot_be_forked_is_tried_again(monkeypatch: pytest.Monkey
     monkeypatch.setattr(children, "launch", no_room)
     supervisor = Supervisor(WorkerOptions())
     supervisor._start_child(0)
-    assert [number for _, number, _ in supervisor._restarts] == [0]
+    assert supervisor._restarts.take(math.inf) == [0]
     assert supervisor._children == []
 
 
@@ -249,14 +251,14 @@ def test_a_fault_in_one_duty_does_not_end_the_supervisor(caplog: pytest.LogCaptu
 
 
 def test_useless_children_are_replaced_ever_later() -> None:
-    supervisor = Supervisor(WorkerOptions())
-    waits = [supervisor._wait_before(child_with_number(Board(1))) for _ in range(12)]
+    restarts = Restarts()
+    waits = [restarts.wait_after(child_with_number(Board(1))) for _ in range(12)]
     assert waits[:3] == [0.0, 0.0, 0.0]
     assert all(0.0 < wait <= 5.0 for wait in waits[3:])
     useful = Board(1)
     useful.settled = 1
-    assert supervisor._wait_before(child_with_number(useful)) <= 0.1
-    assert supervisor._wait_before(child_with_number(Board(1))) == 0.0
+    assert restarts.wait_after(child_with_number(useful)) <= 0.1
+    assert restarts.wait_after(child_with_number(Board(1))) == 0.0
 
 
 def child_with_number(board: Board) -> ChildProcess:

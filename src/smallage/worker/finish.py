@@ -60,6 +60,26 @@ class Patience:
             ceiling = min(LAST, ceiling * 2)
 
 
+class Outage:
+    """Says once that the store is away and once that it is back, for somebody who comes round again anyway."""
+
+    def __init__(self, who: str) -> None:
+        self._who = who
+        self._away = False
+
+    def begins(self, error: StoreError) -> None:
+        """A call has failed."""
+        if not self._away:
+            self._away = True
+            logger.warning("Store: %s cannot reach it, trying again until it answers: %s", self._who, error)
+
+    def ends(self) -> None:
+        """A call has succeeded."""
+        if self._away:
+            self._away = False
+            logger.warning("Store: it answers %s again", self._who)
+
+
 def settle(
     patience: Patience, store: Store, session: str, settlements: Sequence[Settlement], request: ClaimRequest | None
 ) -> Settled:

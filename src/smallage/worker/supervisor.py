@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import random
 import select
 import signal
 import sys
@@ -19,23 +18,24 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from smallage.core.errors import StoreError
-from smallage.core.message import Released, Settlement
-from smallage.stores.base import Order
 from smallage.worker import children
 from smallage.worker.banner import banner
 from smallage.worker.board import Farewell
 from smallage.worker.child import RESHAPE, Start
 from smallage.worker.children import ChildProcess
-from smallage.worker.estate import Estate, estate_of, first_overdue
+from smallage.worker.estate import estate_of, first_overdue
+from smallage.worker.finish import Outage
 from smallage.worker.host import this_host
+from smallage.worker.leases import GREETING, Leases
 from smallage.worker.line import Word
 from smallage.worker.options import PoolName, WorkerOptions
-from smallage.worker.peers import Peers
+from smallage.worker.orders import Orders
 from smallage.worker.plan import Plan
+from smallage.worker.restarts import Restarts
+from smallage.worker.signal_pipe import SignalPipe
 
 if TYPE_CHECKING:
-    from smallage.stores.base import Mailbox, SessionView, Store
+    from smallage.stores.base import Order
 
 logger = logging.getLogger("smallage.worker")
 
@@ -51,12 +51,6 @@ CANCEL_PATIENCE = 2.0
 """Seconds that the only body of a child has to stop when it is terminated, before its process is killed."""
 STOP_MARGIN = 3.0
 """Seconds beyond the shutdown timeout after which children are killed."""
-SHORTEST_LIFE = 0.1
-"""Seconds between the starts of two children of one number, at least."""
-LONGEST_WAIT = 5.0
-"""Longest wait before a child whose predecessors died without having settled anything."""
-GREETING = "peer"
-"""Kind of the order by which a new worker makes itself known to the others."""
 
 
 class Supervisor:
@@ -69,37 +63,31 @@ class Supervisor:
         self.plan: Plan | None = None
         self.code = 0
         self._children: list[ChildProcess] = []
+        self._restarts = Restarts()
         self._poll = select.poll()
-        self._peers = Peers(self.host, self._poll)
-        self._store: Store | None = None
-        self._mailbox: Mailbox | None = None
-        self._mailbox_fd = -1
-        """What the poll knows it by; a mailbox that broke has none any more."""
-        self._mailbox_again = 0.0
-        self._mail = False
-        self._greeted = False
-        self._estates: list[Estate] = []
-        self._restarts: list[tuple[float, int, int]] = []
-        """(when, number, failures in a row)"""
-        self._failures: dict[int, int] = {}
+        outage = Outage("the supervisor")
+        self._leases = Leases(self.inbox, self.host, self._poll, self._children, outage)
+        self._orders = Orders(self.inbox, self._poll, outage)
+        self._signals: SignalPipe | None = None
         self._stopping = 0
         self._kill_at = math.inf
-        self._next_tick = self._next_round = 0.0
-        self._store_away = False
-        self._wake_fd = -1
+        self._next_round = 0.0
         self._ready = False
 
     def run(self) -> int:
         """Keep the children running until told to stop, or until a burst is over."""
-        self._listen_to_signals()
+        self._signals = SignalPipe()
+        self._poll.register(self._signals, select.POLLIN)
         self._start_child(0)
-        while self._children or self._restarts or self._estates:
+        while self._children or self._restarts or self._leases.estates:
             self._wait()
             self._reap()
-            self._restart()
-            for duty in (self._take_orders, self._settle_estates, self._tick, self._look_round):
+            for number in self._restarts.take(monotonic()):
+                self._start_child(number)
+            for duty in (self._take_orders, self._settle_estates, self._renew, self._look_round):
                 self._do(duty)
-        self._close()
+        self._orders.close()
+        self._leases.close()
         return self.code
 
     def _do(self, duty: Callable[[], None]) -> None:
@@ -108,44 +96,29 @@ class Supervisor:
             duty()
         except Exception:
             logger.exception("The supervisor failed at %s, trying again", duty.__name__.strip("_"))
-            self._next_tick = self._next_round = monotonic() + ROUND
+            self._leases.next_tick = self._next_round = monotonic() + ROUND
 
     # -- waiting ------------------------------------------------------------------------------------------------------
-    def _listen_to_signals(self) -> None:
-        read, write = os.pipe()
-        os.set_blocking(read, False)
-        os.set_blocking(write, False)
-        self._wake_fd = read
-        self._poll.register(read, select.POLLIN)
-        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-        for number in (
-            signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD
-        ):  # fmt: skip
-            signal.signal(number, lambda signum, frame: None)
-
     def _wait(self) -> None:
         """Sleep until a signal, a word, an order, a peer's death, or until something is to be done."""
-        now = monotonic()
-        until = min(self._next_tick if self._store is not None else math.inf, self._next_round, self._kill_at)
-        for when, _, _ in self._restarts:
-            until = min(until, when)
-        timeout = max(0.0, until - now)
-        ready = self._poll.poll(math.ceil(min(timeout, 60.0) * 1000))
-        fds = {fd for fd, _ in ready}
-        if self._wake_fd in fds:
-            self._act_on_signals()
-        if self._peers.ended(fds):
-            self._next_tick = 0.0
-        self._mail = self._mail or self._mailbox_fd in fds
+        until = min(
+            self._next_round,
+            self._kill_at,
+            self._restarts.next_at(),
+            self._leases.next_at(),
+            self._orders.retry_at,
+        )
+        timeout = max(0.0, until - monotonic())
+        fds = {fd for fd, _ in self._poll.poll(math.ceil(min(timeout, 60.0) * 1000))}
+        if self._signals is not None and self._signals.fileno() in fds:
+            self._act_on_signals(self._signals.take())
+        self._leases.heard(fds)
+        self._orders.heard(fds)
         for child in list(self._children):
             if child.line.fileno() in fds:
                 self._hear(child)
 
-    def _act_on_signals(self) -> None:
-        try:
-            numbers = os.read(self._wake_fd, 256)
-        except BlockingIOError:
-            return
+    def _act_on_signals(self, numbers: bytes) -> None:
         for number in numbers:
             if number in (signal.SIGTERM, signal.SIGINT):
                 self._stop(1 if self._stopping == 0 else 2)
@@ -180,7 +153,7 @@ class Supervisor:
         if level <= self._stopping:
             return
         self._stopping = level
-        self._restarts.clear()
+        self._restarts.close()
         timeout = self.options.shutdown_timeout if level == 1 else 0.0
         self._kill_at = monotonic() + timeout + STOP_MARGIN if level < 3 else monotonic()
         says = {1: f"finishing what runs, at most {timeout:g}s", 2: "handing back what runs", 3: "killing the children"}
@@ -213,7 +186,7 @@ class Supervisor:
             child = children.launch(start, spawned)
         except OSError as error:  # no more processes or descriptors, for now
             logger.error("Child %d cannot be started, trying again: %s", number + 1, error)
-            self._again(number, max(0.5, self._back_off(number)))
+            self._restarts.add(number, max(0.5, self._restarts.back_off(number)))
             return
         self._children.append(child)
         self._poll.register(child.line.fileno(), select.POLLIN)
@@ -233,10 +206,10 @@ class Supervisor:
                     child.refusal = word
                 case "recycling":
                     child.replaced = True
-                    self._again(child.number, 0.0)
+                    self._restarts.add(child.number, 0.0)
                 case "thawed":
                     child.frozen = False
-                    self._next_tick = 0.0
+                    self._leases.next_tick = 0.0
 
     def _forget_line(self, child: ChildProcess) -> None:
         if child.line.fileno() >= 0:
@@ -250,17 +223,18 @@ class Supervisor:
         self.plan = plan = msgspec.convert(word.data, Plan)
         from smallage.stores import base
 
-        self._store = base.open(plan.store_url, **plan.store_options)
-        banner(self.options, plan, self._store.url)
+        store = base.open(plan.store_url, **plan.store_options)
+        self._leases.open(store, plan.lease_us / 1e6)
+        banner(self.options, plan, store.url)
         for number in range(1, plan.children):
             self._start_child(number)
 
     def _announced(self, child: ChildProcess, session: str) -> None:
         child.session, child.announced = session, True
-        self._fence(child, monotonic())
+        self._leases.fence(child, monotonic())
         if self._stopping:
             child.line.say_later(Word("drain", seconds=max(0.0, self._kill_at - monotonic() - STOP_MARGIN)))
-        self._next_tick = 0.0
+        self._leases.next_tick = 0.0
         if not self._ready and all(one.announced for one in self._children):
             self._ready = True
             assert self.plan is not None
@@ -283,7 +257,7 @@ class Supervisor:
         farewell = child.board.farewell
         how = children.how_it_died(status, farewell)
         if child.announced:
-            self._estates.append(estate_of(child, how))
+            self._leases.estates.append(estate_of(child, how))
         if farewell == Farewell.FORCED:
             self.code = FORCED
         if farewell == Farewell.REFUSED:
@@ -294,173 +268,48 @@ class Supervisor:
         if farewell == Farewell.NONE and not child.killed:
             logger.error("Child %d (process %d) died: %s", child.number + 1, child.pid, how)
         if not child.replaced:
-            self._again(child.number, self._wait_before(child))
+            self._restarts.add(child.number, self._restarts.wait_after(child))
 
     def _refused(self, child: ChildProcess) -> None:
         word = child.refusal or Word("refused", code=1, text="The child gave no reason.")
         if word.text == RESHAPE:
-            self._again(child.number, 0.0)
+            self._restarts.add(child.number, 0.0)
         elif self._ready or any(one.announced for one in self._children):
             logger.error("Child %d could not start: %s", child.number + 1, word.text)
-            if not self._stopping:
-                self._again(child.number, max(1.0, self._back_off(child.number)))
+            self._restarts.add(child.number, max(1.0, self._restarts.back_off(child.number)))
         else:
             if not self.code:
                 sys.stderr.write(f"smallage: {word.text}\n")
             self.code = word.code or 1
             self._stop(1, quietly=True)
 
-    def _wait_before(self, child: ChildProcess) -> float:
-        """Seconds before the successor of a child starts: none if the child was of use, else more each time."""
-        if child.board.farewell not in (Farewell.NONE, Farewell.BROKEN) or child.board.settled:
-            self._failures[child.number] = 0
-            return max(0.0, child.born + SHORTEST_LIFE - monotonic())
-        return self._back_off(child.number)
-
-    def _back_off(self, number: int) -> float:
-        """Seconds before a child whose predecessors died without having done anything: none at first, then more."""
-        failures = self._failures[number] = self._failures.get(number, 0) + 1
-        if failures <= 3:
-            return 0.0
-        return random.uniform(0.5, 1.0) * min(LONGEST_WAIT, 0.1 * 2.0 ** (failures - 4))
-
-    def _again(self, number: int, wait: float) -> None:
-        if not self._stopping:
-            self._restarts.append((monotonic() + wait, number, 0))
-
-    def _restart(self) -> None:
-        now = monotonic()
-        due = [entry for entry in self._restarts if entry[0] <= now]
-        if due:
-            self._restarts = [entry for entry in self._restarts if entry[0] > now]
-            for _, number, _ in due:
-                self._start_child(number)
-
     # -- the store ----------------------------------------------------------------------------------------------------
-    def _tick(self) -> None:
-        """Renew the sessions; take back what the dead have left."""
-        now = monotonic()
-        if self._store is None or now < self._next_tick:
-            return
-        assert self.plan is not None
-        lease = self.plan.lease_us / 1e6
-        own = [child.session for child in self._children if child.announced]
-        try:
-            views = self._store.workers()
-            self._peers.see(views, set(own))
-            ticked = self._store.tick(own, self._peers.dead())
-            self._greet(views)
-        except StoreError as error:
-            self._say_away(error)
-            self._next_tick = monotonic() + random.uniform(0.1, 1.0)
-            return
-        self._say_back()
-        self._mail = True  # should a notice have been lost
-        for child in self._children:
-            if child.session in ticked.unknown:
-                self._lost(child)
-            elif child.session in own:
-                self._fence(child, now)
-        if ticked.taken_back:
-            logger.warning("Took back %d task(s) of lost workers", len(ticked.taken_back))
-        waits = [lease / 3]
-        for moment in (ticked.next_due_us, ticked.next_lease_us):
-            if moment is not None:
-                waits.append(max(0.005, (moment - ticked.now_us) / 1e6 + 0.001))
-        self._next_tick = monotonic() + min(waits)
-
-    def _greet(self, views: list[SessionView]) -> None:
-        """Once: have the other workers look at who is there, so that they watch over us from now on."""
-        if not self._greeted and any(child.announced for child in self._children):
-            self._greeted = True
-            assert self._store is not None
-            for session in {v.info.inbox: v.session for v in views if v.info.inbox not in ("", self.inbox)}.values():
-                self._store.control(Order(session, GREETING))
-
-    def _fence(self, child: ChildProcess, renewed: float) -> None:
-        """Renewed at `renewed`: nothing may be started when the lease may be over."""
-        assert self.plan is not None
-        lease = self.plan.lease_us / 1e6
-        if not child.frozen:
-            child.board.fence = renewed + lease - max(2.0, lease / 10)
-
-    def _lost(self, child: ChildProcess) -> None:
-        child.announced = False
-        child.board.fence = 0.0
-        child.line.say_later(Word("lost", session=os.urandom(16).hex()))
+    def _renew(self) -> None:
+        if self._leases.tick():
+            self._orders.look()
 
     def _settle_estates(self) -> None:
-        if self._store is None:
-            self._estates.clear()
-        while self._estates:
-            assert self._store is not None
-            try:
-                forced = self._estates[0].settle(self._store)
-            except StoreError as error:
-                self._say_away(error)
-                if self._stopping:  # the next worker, or the lease, hands them back
-                    self._estates.clear()
-                else:
-                    self._next_round = min(self._next_round, monotonic() + random.uniform(0.05, 1.0))
-                return
-            del self._estates[0]
-            if forced and self._stopping:
-                self.code = FORCED
+        if self._leases.settle_estates(bool(self._stopping)) and self._stopping:
+            self.code = FORCED
 
-    def _say_away(self, error: StoreError) -> None:
-        if not self._store_away:
-            self._store_away = True
-            logger.warning("Store: the supervisor cannot reach it, trying again until it answers: %s", error)
-
-    def _say_back(self) -> None:
-        if self._store_away:
-            self._store_away = False
-            logger.warning("Store: it answers the supervisor again")
-
-    # -- orders -------------------------------------------------------------------------------------------------------
     def _take_orders(self) -> None:
-        if self._store is None:
-            return
-        now = monotonic()
-        try:
-            if self._mailbox is None:
-                if now < self._mailbox_again:
-                    return
-                self._mailbox = self._store.mailbox(self.inbox)
-                self._mailbox_fd = self._mailbox.fileno()
-                self._poll.register(self._mailbox_fd, select.POLLIN)
-                self._mail = True
-            if not self._mail:
-                return
-            self._mail = False
-            orders = self._mailbox.take()
-        except StoreError as error:
-            self._say_away(error)
-            self._close_mailbox()
-            self._mailbox_again = now + random.uniform(0.05, 1.0)
-            self._next_round = min(self._next_round, self._mailbox_again)
-            return
-        for order in orders:
-            self._obey(order)
-
-    def _close_mailbox(self) -> None:
-        if self._mailbox is not None:
-            self._poll.unregister(self._mailbox_fd)
-            self._mailbox.close()
-            self._mailbox = None
+        if self._leases.store is not None:
+            for order in self._orders.take(self._leases.store):
+                self._obey(order)
 
     def _obey(self, order: Order) -> None:
-        if order.kind == "cancel":
-            for child in self._children:
-                if child.session == order.session:
-                    child.line.say_later(Word("cancel", id=order.id, tok=order.tok))
-                    child.cancels.append((order.tok, monotonic() + CANCEL_PATIENCE))
-        elif order.kind == "shutdown":
-            self._stop(1)
-        elif order.kind == GREETING:
-            self._next_tick = 0.0
-        else:
-            logger.warning("The order '%s' is not known to this version", order.kind)
+        match order.kind:
+            case "cancel":
+                for child in self._children:
+                    if child.session == order.session:
+                        child.line.say_later(Word("cancel", id=order.id, tok=order.tok))
+                        child.cancels.append((order.tok, monotonic() + CANCEL_PATIENCE))
+            case "shutdown":
+                self._stop(1)
+            case kind if kind == GREETING:
+                self._leases.next_tick = 0.0
+            case kind:
+                logger.warning("The order '%s' is not known to this version", kind)
 
     # -- once a second ------------------------------------------------------------------------------------------------
     def _look_round(self) -> None:
@@ -475,8 +324,7 @@ class Supervisor:
         for child in self._children:
             child.line.flush()
             self._look_at(child, now)
-        if self._peers.unwatched():
-            self._probe_peers()
+        self._leases.probe_peers()
 
     def _look_at(self, child: ChildProcess, now: float) -> None:
         single = child.start.pool in ("processes", "solo")
@@ -490,47 +338,7 @@ class Supervisor:
             if late and single:
                 logger.warning("Child %d: its task does not stop, ending the process", child.number + 1)
                 child.kill("cancel")
-        self._look_for_frost(child, now)
-
-    def _look_for_frost(self, child: ChildProcess, now: float) -> None:
-        """A child whose engine has not come round for a lease: its waiting claims are handed back, what runs stays."""
-        if not child.announced or self._store is None or self.plan is None or child.frozen:
-            return
-        if now - child.board.seen <= self.plan.lease_us / 1e6:
-            return
-        child.frozen = True
-        child.board.fence = 0.0
-        kept = child.board.once().union(child.board.running())
-        try:
-            waiting = [held for held in self._store.held(child.session) if held.tok not in kept]
-            self._store.settle(
-                child.session, [Settlement(held.id, held.gen, held.tok, held.nonce, Released()) for held in waiting]
-            )
-        except StoreError as error:
-            child.frozen = False
-            self._say_away(error)
-            return
-        child.line.say_later(Word("frozen"))
-        if waiting:
-            logger.warning("Child %d is frozen: %d waiting task(s) handed back", child.number + 1, len(waiting))
-
-    def _probe_peers(self) -> None:
-        if self._store is None:
-            return
-        own = {child.session for child in self._children} | {estate.session for estate in self._estates}
-        try:
-            dead = self._peers.confirmed(self._store.dead_peers(), own)
-            if dead:
-                ticked = self._store.tick([child.session for child in self._children if child.announced], dead)
-                logger.warning("Took back %d task(s) of dead workers", len(ticked.taken_back))
-        except StoreError as error:
-            self._say_away(error)
-
-    def _close(self) -> None:
-        self._peers.close()
-        self._close_mailbox()
-        if self._store is not None:
-            self._store.close()
+        self._leases.look_for_frost(child, now)
 
 
 def supervise(options: WorkerOptions) -> int:
