@@ -174,7 +174,7 @@ _WORKER: Final[dict[str, Setting]] = {
     "worker_disable_rate_limits": _works(False, types.flag),
     "worker_direct": _works(False, types.flag),
     "worker_enable_remote_control": _works(True, types.flag),
-    "worker_hijack_root_logger": _works(True, types.flag),
+    "worker_hijack_root_logger": _works(None, types.flag_or_none),
     "worker_log_format": _works(None, types.text),
     "worker_log_datefmt": _works(None, types.text),
     "worker_log_color": _works(None, types.flag_or_none),

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import traceback
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
@@ -15,7 +15,7 @@ import msgspec
 from smallage.core.errors import ImproperlyConfigured, StoreError, StoreRefused, StoreUnavailable
 from smallage.run import HardTimeout, Terminated
 from smallage.stores.base import Host, SessionInfo
-from smallage.worker import settle_in
+from smallage.worker import heralding, settle_in
 from smallage.worker.board import Board, Farewell
 from smallage.worker.body import Body
 from smallage.worker.context import Context
@@ -25,21 +25,25 @@ from smallage.worker.fetch import REST, Engine
 from smallage.worker.finish import GivenUp, Patience
 from smallage.worker.limits import Limits
 from smallage.worker.line import Line, Word
-from smallage.worker.logs import configure
+from smallage.worker.logs import configure, settle
 from smallage.worker.options import PoolName, WorkerOptions
 from smallage.worker.plan import Plan, plan_for
 from smallage.worker.pools import make_pool
+from smallage.worker.redirected import redirect
 from smallage.worker.slot import Slot
 from smallage.worker.tasklog import TaskLog
 
 if TYPE_CHECKING:
     from smallage.core.message import Claim
+    from smallage.worker.heralding import WorkerView
     from smallage.worker.pools.base import Pool
 
 logger = logging.getLogger("smallage.worker")
 
 RESHAPE = "reshape"
 """A refusal that means: start me again as the plan says."""
+BEAT_LATER = 1.0
+"""Seconds after which a worker whose code has no schedules looks for stored ones: its first tasks come first."""
 USAGE, UNREACHABLE, BROKEN = 2, 3, 70
 """Exit codes: wrong usage, no store; and of a child that met a fault of ours."""
 
@@ -81,20 +85,20 @@ def _live(start: Start, line: Line, board: Board) -> int:
     loaded = _load(start, line, board)
     if loaded is None:
         return 0
-    app, plan = loaded
+    app, plan, view = loaded
     hello = Word("hello", data=plan.told())
     if (plan.spawned and start.pool != plan.pool) or plan.slots > start.slots:
         line.say(hello)
         _refuse(line, board, 0, RESHAPE)
         return 0
-    child = open_store(app, plan, start, line, board, hello)
+    child = open_store(app, plan, start, line, board, hello, view)
     if child is not None:
         child.run()
     return 0
 
 
-def _load(start: Start, line: Line, board: Board) -> tuple[Any, Plan] | None:
-    """The app with its modules imported and the plan, or None after having said why not."""
+def _load(start: Start, line: Line, board: Board) -> tuple[Any, Plan, WorkerView] | None:
+    """The app with its modules imported, the plan, and the worker for signals; or None after having said why not."""
     options = start.options
     try:
         app = find_app(options.app, options.workdir)
@@ -102,6 +106,8 @@ def _load(start: Start, line: Line, board: Board) -> tuple[Any, Plan] | None:
             app.conf.pin("broker_url", options.store_url)
         app.import_default_modules()
         app.finalize()
+        view = heralding.beginning(app, options)
+        _settle_logs(app.conf, options, start.number)
         if options.time_limit:
             app.conf.task_time_limit = options.time_limit
         if options.soft_time_limit:
@@ -110,13 +116,21 @@ def _load(start: Start, line: Line, board: Board) -> tuple[Any, Plan] | None:
             from smallage.schedules.ticks import of_the_code
 
             of_the_code(app)  # a fault in an entry is told at the start
-        return app, plan_for(app, options, start.pool)
+        plan = plan_for(app, options, start.pool)
+        heralding.set_up(view)
+        return app, plan, view
     except ImproperlyConfigured as error:
         _refuse(line, board, USAGE, str(error))
     except BaseException as error:  # SystemExit in a module too
         traceback.print_exc()
         _refuse(line, board, USAGE, f"The app's modules cannot be imported: {type(error).__name__}: {error}")
     return None
+
+
+def _settle_logs(conf: Any, options: WorkerOptions, number: int) -> None:
+    taken = settle(conf, options.log_level, options.log_format, f"Child-{number + 1}")
+    if not taken and conf.worker_redirect_stdouts:
+        redirect(conf.worker_redirect_stdouts_level)
 
 
 def schedules_here(start: Start) -> bool:
@@ -138,7 +152,9 @@ def _flush() -> None:
             pass
 
 
-def open_store(app: Any, plan: Plan, start: Start, line: Line, board: Board, hello: Word) -> Child | None:
+def open_store(
+    app: Any, plan: Plan, start: Start, line: Line, board: Board, hello: Word, view: WorkerView
+) -> Child | None:
     """The child with its store open and its session announced, or None after having said why not."""
     try:
         if not start.first:
@@ -146,7 +162,7 @@ def open_store(app: Any, plan: Plan, start: Start, line: Line, board: Board, hel
         _ = app.store  # opened and set up, so that the supervisor finds it ready
         logging.getLogger("smallage.stores").setLevel(logging.NOTSET)
         line.say(hello)
-        child = Child(app, plan, start, line, board)
+        child = Child(app, plan, start, line, board, view)
         child.store.announce(start.session, child.info())
         return child
     except StoreUnavailable as error:
@@ -163,10 +179,11 @@ def open_store(app: Any, plan: Plan, start: Start, line: Line, board: Board, hel
 class Child:
     """The services of one worker process, in the order of the list that `run` is."""
 
-    def __init__(self, app: Any, plan: Plan, start: Start, line: Line, board: Board) -> None:
+    def __init__(self, app: Any, plan: Plan, start: Start, line: Line, board: Board, view: WorkerView) -> None:
+        self.view = view
         self.app, self.plan, self.start, self.line, self.board = app, plan, start, line, board
         self.store = app.store
-        self.log = TaskLog()
+        self.log = TaskLog(view)
         self.desk = Desk()
         self.limits = Limits(board, self._stuck)
         self.context = Context(plan.node, board)
@@ -206,11 +223,7 @@ class Child:
 
     def run(self) -> None:
         """Work until told to stop. The engine's thread ends the process, for the main thread may be held by a body."""
-        from smallage import signals
-
-        if self.start.number == 0:
-            signals.worker_init.send(sender=self.plan.node)
-        signals.worker_process_init.send(sender=None)
+        heralding.starting(self.view)
         self.board.seen = monotonic()
         self.pool.start()
         self.line.say(Word("announced", session=self.start.session))
@@ -219,7 +232,7 @@ class Child:
         threading.Thread(target=self._listen, name="smallage-line", daemon=True).start()
         threading.Thread(target=self._engine, name="smallage-engine", daemon=True).start()
         if self.start.number == 0:
-            signals.worker_ready.send(sender=self.plan.node)
+            heralding.ready(self.view, self._is_seen)
         if schedules_here(self.start):
             threading.Thread(target=self._beat, name="smallage-beat", daemon=True).start()
         self.pool.run()
@@ -229,6 +242,9 @@ class Child:
         """Fire the ticks of schedules until the process ends: a tick that was fired is in the store, and one that was
         not is fired by the next who looks."""
         try:
+            if not self.app.conf.beat_schedule:
+                sleep(BEAT_LATER)
+
             from smallage import signals
             from smallage.worker.beat import Beat
 
@@ -253,12 +269,12 @@ class Child:
         os._exit(code)
 
     def _say_goodbye(self) -> None:
-        from smallage import signals
-
-        signals.worker_process_shutdown.send(sender=None, pid=os.getpid(), exitcode=0)
-        if self.start.number == 0 and self.engine.farewell not in (Farewell.RECYCLED, Farewell.NONE):
-            signals.worker_shutdown.send(sender=self.plan.node)
+        last = self.start.number == 0 and self.engine.farewell not in (Farewell.RECYCLED, Farewell.NONE)
+        heralding.ended(self.view, os.getpid(), last)
         self.store.close()
+
+    def _is_seen(self) -> bool:
+        return monotonic() - self.board.seen < self.plan.lease_us / 1e6
 
     def _recycling(self) -> None:
         try:
@@ -283,6 +299,8 @@ class Child:
     def _obey(self, word: Word) -> None:
         match word.kind:
             case "drain":
+                if self.start.number == 0:
+                    heralding.stopping(self.view)
                 self.engine.stop(Farewell.DRAINED, word.seconds)
                 logger.info("No new claims from now on; what runs has %gs", word.seconds)
             case "recycle":

@@ -7,11 +7,13 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from smallage.core.message import Cancelled, Done, Released
+from smallage.worker import hearing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from smallage.core.message import Claim, Outcome, Settlement
+    from smallage.worker.heralding import WorkerView
 
 logger = logging.getLogger("smallage.worker")
 
@@ -20,26 +22,36 @@ ALARM_EVERY = 60.0
 
 
 class TaskLog:
-    """Writes the lines. `enabled` is looked up once, so that a quiet worker pays nothing for them."""
+    """Writes the lines, and tells those who are connected to the signals about claims. `enabled` is looked up once, so
+    that a quiet worker pays nothing for them."""
 
-    __slots__ = ("_alarmed", "enabled")
+    __slots__ = ("_alarmed", "_heard", "_written", "enabled", "view")
 
-    def __init__(self) -> None:
-        self.enabled = logger.isEnabledFor(logging.INFO)
+    def __init__(self, view: WorkerView | None = None) -> None:
+        self._written = logger.isEnabledFor(logging.INFO)
+        self._heard = hearing.anybody()
+        self.enabled = self._written or self._heard
+        self.view = view
         self._alarmed: dict[str, float] = {}
 
     def received(self, claims: Sequence[Claim]) -> None:
         """The claims are in hand."""
         for claim in claims:
-            logger.info("Task %s[%s] received", claim.name, claim.id, extra=_fields(claim))
+            if self._written:
+                logger.info("Task %s[%s] received", claim.name, claim.id, extra=_fields(claim))
+            if self._heard:
+                hearing.received(self.view, claim)
 
     def ended(self, claim: Claim, outcome: Outcome, took: float) -> None:
         """The body has ended. Failures and retries are told with their error by `smallage.run`."""
-        if type(outcome) is Done:
+        if self._heard:
+            hearing.ended(self.view, claim, outcome)
+        if type(outcome) is Done and self._written:
             logger.info("Task %s[%s] succeeded in %.6fs", claim.name, claim.id, took, extra=_fields(claim, took))
 
     def unknown(self, claim: Claim) -> None:
         """Nobody here knows the task's name: it is parked. Told once a minute for each name."""
+        hearing.unknown(self.view, claim)
         now = monotonic()
         if now - self._alarmed.get(claim.name, -ALARM_EVERY) < ALARM_EVERY:
             return
