@@ -52,6 +52,14 @@ def test_a_nearer_due_time_rings(store: Store, worker: Session) -> None:
     assert rings(store, lambda: store.push([task(2, delay_us=10 * SECOND)]))
 
 
+def test_a_body_released_on_the_way_of_an_empty_claim_rings(store: Store, worker: Session, clock: FakeClock) -> None:
+    like_group(store, 1, expires_in_us=SECOND, body=task(91))
+    clock.advance(2)
+    if not worker.claim():  # or the same claim has found the body already
+        assert store.listen("s1", ("celery",), LONG)
+        assert worker.ids() == [uid(91)]
+
+
 @pytest.mark.parametrize("outcome", [Released(), Retry(), Crashed()], ids=lambda o: type(o).__name__)
 def test_what_goes_back_to_ready_rings(store: Store, worker: Session, outcome: Outcome) -> None:
     store.push([task(1)])

@@ -75,7 +75,10 @@ def _found(result: Any, each: bool) -> Any:
     if not isinstance(result, GroupResult):
         return _one(result)
     if result.app.store.group(result.id) is None:  # what stands before it has not ended well
-        return ("FAILURE",) if isinstance(result.parent, GroupResult) else _one(result.parent)
+        before = result.parent
+        while isinstance(before, GroupResult) and before.app.store.group(before.id) is None:
+            before = before.parent
+        return ("FAILURE",) if isinstance(before, GroupResult) else _one(before)
     ends = [_one(member) for member in result.results]
     if each:
         return ends
