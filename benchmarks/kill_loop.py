@@ -1,10 +1,13 @@
 """Kill workers and servers at random under load, then prove from the history that nothing was lost or done twice.
 
-    python benchmarks/kill_loop.py [--store sqlite|redis] [--children 200] [--workers 20] [--servers 20] [--seed 1]
+    python benchmarks/kill_loop.py [--store sqlite|redis] [--children 200] [--workers 20] [--servers 20] [--freezes 5]
+                                   [--seed 1]
 
 For each store: so many `kill -9` of single children, of whole workers (supervisor and children; a new one starts at
-once) and, on Redis with AOF, of the server. Processes: this one, a producer, a worker of two children with four threads
-each. `history.py` is the judge. Exit code 1 when a rule is broken or fewer than 80 % of the kills met a started task.
+once) and, on Redis with AOF, of the server. Then a second worker is frozen (SIGSTOP) for longer than its lease, so
+often: others run its tasks, and when it goes on, what it settles must be refused as stale. Processes: this one, a
+producer, a worker of two children with four threads each. `history.py` is the judge. Exit code 1 when a rule is broken,
+fewer than 80 % of the kills met a started task, or no frozen worker's settlement was put to the test.
 """
 
 import argparse
@@ -28,6 +31,14 @@ HERE = pathlib.Path(__file__).resolve().parent
 BIN = pathlib.Path(sys.executable).parent
 OPEN = 60
 """Unfinished tasks that the load is kept at."""
+LEASE = 4
+"""Seconds that the lease of a worker lasts that will be frozen."""
+SHOWN = {
+    "child": "kills of a child",
+    "worker": "kills of a worker",
+    "server": "kills of the server",
+    "freeze": "freezes of a worker",
+}
 
 
 def now():
@@ -111,28 +122,21 @@ class Loop:
         self.env["PYTHONPATH"] = str(HERE)
         self.log = open(folder / "log", "ab")
         self.asked = 0
-        self.worker = None
-        self.start_worker()
+        self.victim = None
+        """The worker that is frozen."""
+        self.worker = self.start_worker()
         self.producer = subprocess.Popen([BIN / "python", HERE / "kill_app.py"], env=self.env, stdin=subprocess.PIPE, stdout=self.log,
                                          stderr=self.log, text=True)  # fmt: skip
 
-    def start_worker(self):
-        words = [
-            BIN / "smallage",
-            "worker",
-            "-A",
-            "kill_app:app",
-            "-P",
-            "threads",
-            "-c",
-            "4",
-            "--processes",
-            "2",
-            "-l",
-            "warning",
-        ]
-        self.worker = subprocess.Popen(
-            words, env=self.env, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log
+    def start_worker(self, *options):
+        words = [BIN / "smallage", "worker", "-A", "kill_app:app", "-P", "threads", "-c", 4, "--processes", 2, "-l", "warning", *options]  # fmt: skip
+        return subprocess.Popen(
+            [str(x) for x in words],
+            env=self.env,
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=self.log,
         )
 
     def feed(self):
@@ -162,9 +166,13 @@ class Loop:
             self.feed()
             time.sleep(0.02)
 
-    def children(self):
+    def children(self, worker=None):
         """Living children that have run something."""
-        return [p for p in lib.tree(self.worker.pid)[1:] if p in self.tail.pids]
+        return [p for p in lib.tree((worker or self.worker).pid)[1:] if p in self.tail.pids]
+
+    def running(self, pids):
+        """What runs in these processes: {(id, token)}."""
+        return {run for pid in pids for run in self.tail.running[pid]}
 
     def shoot(self, kind):
         """One kill at a random instant; remembers what it met."""
@@ -178,15 +186,46 @@ class Loop:
         else:
             pids = []
             self.server.kill()
-        self.kills.append({"kind": kind, "pids": pids, "t": now(), "wall": time.time_ns() // 1000})
+        self.met(kind, pids)
         if kind == "worker":
-            self.start_worker()
+            self.worker = self.start_worker()
         elif kind == "server":
             self.server.start()
         if kind != "child":
             self.until(
                 lambda: claimed_since(self.tail.lines, self.kills[-1]), f"claims after the death of a {kind}", 60
             )
+
+    def met(self, kind, pids):
+        self.kills.append({"kind": kind, "pids": pids, "t": now(), "wall": time.time_ns() // 1000})
+
+    def freeze(self):
+        """A worker stands still until its lease is over and its tasks run elsewhere; then it goes on and ends."""
+        self.victim = self.start_worker("--lease", LEASE)
+        self.until(lambda: len(self.children(self.victim)) == 2, "a second worker that works", 60)
+        self.run_for(self.rng.uniform(0.05, 0.6))
+        pids = lib.tree(self.victim.pid)
+        self.until(lambda: self.running(pids), "a task of the second worker", 60)
+        send(pids, signal.SIGSTOP)
+        self.met("freeze", pids)
+        self.tail.read()
+        held = self.running(pids)
+        again = f"one of {len(held)} tasks of the frozen worker elsewhere"
+        self.until(lambda: self.elsewhere(held, pids), again, 60) if held else self.run_for(2 * LEASE)
+        self.run_for(0.5)
+        send(pids, signal.SIGCONT)
+        if held:
+            self.until(lambda: held & settled_by(self.tail.lines, pids), "what the thawed worker settles", 60)
+        self.victim.send_signal(signal.SIGTERM)
+        self.until(lambda: self.victim.poll() is not None, "the end of the thawed worker", 60)
+
+    def elsewhere(self, held, pids):
+        """Whether one of these tasks has been started by others under a newer token."""
+        tokens = dict(held)
+        return any(
+            x["act"] == "start" and x["pid"] not in pids and x["tok"] > tokens.get(x["id"], x["tok"])
+            for x in self.tail.lines
+        )
 
     def finish(self, timeout=90):
         """Let everything end, then end the worker in peace."""
@@ -231,10 +270,22 @@ class Loop:
 
     def close(self):
         """End everything that still lives."""
-        lib.kill_tree([p for p in (self.worker, self.producer) if p.poll() is None])
+        lib.kill_tree([p for p in (self.worker, self.producer, self.victim) if p is not None and p.poll() is None])
         if self.server:
             self.server.kill()
         self.log.close()
+
+
+def send(pids, number):
+    """A signal to each process that still is."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def settled_by(lines, pids):
+    """What these processes have got an answer for: {(id, token)}."""
+    return {(x["id"], x["tok"]) for x in lines if x["act"] == "settle" and x["event"] == "ok" and x["pid"] in pids}
 
 
 def open_tasks(counts):
@@ -276,13 +327,16 @@ def recoveries(lines, kills, met):
     for i, kill in enumerate(kills):
         if kill["kind"] == "server":
             again = claimed_since(lines, kill)
-            spans["server: until tasks are claimed again"] += [] if again is None else [(again - kill["t"]) / 1e6]
+            spans["death of a server: until tasks are claimed again"] += (
+                [] if again is None else [(again - kill["t"]) / 1e6]
+            )
             continue
         for x in met[i]:
             again = min((t for t in starts[x["id"]] if t > kill["t"]), default=None)
             hit[x["id"]] += 1
             what = "until its tasks run again" if hit[x["id"]] == 1 else "tasks hit before (they back off)"
-            spans[f"{kill['kind']}: {what}"] += [] if again is None else [(again - kill["t"]) / 1e6]
+            how = f"freeze of a worker (lease {LEASE} s)" if kill["kind"] == "freeze" else f"death of a {kill['kind']}"
+            spans[f"{how}: {what}"] += [] if again is None else [(again - kill["t"]) / 1e6]
     return spans
 
 
@@ -307,7 +361,7 @@ def trial(store, counts, seed, keep):
             loop.until(loop.children, "the first start", 60)
             for kind, n in counts.items():
                 for _ in range(n if kind != "server" or loop.server else 0):
-                    loop.shoot(kind)
+                    loop.freeze() if kind == "freeze" else loop.shoot(kind)
             loop.finish()
             states, audit = loop.states()
         finally:
@@ -324,7 +378,7 @@ def report(store, loop, states, audit, took):
     kinds = collections.Counter(k["kind"] for k in loop.kills)
     share = len(met) / len(loop.kills) if loop.kills else 1
     print(
-        f"\n{store}: {', '.join(f'{n} kills of a {kind}' for kind, n in kinds.items())} in {took:.0f} s; {share:.0%} met a started task"
+        f"\n{store}: {', '.join(f'{n} {SHOWN[kind]}' for kind, n in kinds.items())} in {took:.0f} s; {share:.0%} met a started task"
     )
     print(
         f"  pushed {found.pushed} (unsure {found.unsure}): done {found.done}, dead {found.dead}, pending {found.pending}, lost {found.lost}"
@@ -334,7 +388,7 @@ def report(store, loop, states, audit, took):
     )
     for what, values in sorted(spans.items()):
         print(
-            f"  death of a {what}: p50 {quantile(values, 0.5):.2f} s, p99 {quantile(values, 0.99):.2f} s, worst {max(values):.2f} s ({len(values)})"
+            f"  {what}: p50 {quantile(values, 0.5):.2f} s, p99 {quantile(values, 0.99):.2f} s, worst {max(values):.2f} s ({len(values)})"
         )
     for breach in found.breaches[:20]:
         print(f"  BROKEN {breach}")
@@ -344,7 +398,10 @@ def report(store, loop, states, audit, took):
         print(f"  AUDIT {sentence}")
     if share < 0.8:
         print("  TOO FEW kills met a started task: the load was too low to prove anything")
-    return not found.breaches and not audit and share >= 0.8
+    tested = found.stale > 0 or not kinds["freeze"]
+    if not tested:
+        print("  NO settlement came too late: nothing is proven about frozen workers")
+    return not found.breaches and not audit and share >= 0.8 and tested
 
 
 def main():
@@ -353,12 +410,13 @@ def main():
     p.add_argument("--children", type=int, default=200, help="kills of single children")
     p.add_argument("--workers", type=int, default=20, help="kills of whole workers")
     p.add_argument("--servers", type=int, default=20, help="kills of the Redis server")
+    p.add_argument("--freezes", type=int, default=5, help="workers that stand still for longer than their lease")
     p.add_argument("--seed", type=int, default=None)
     p.add_argument("--keep", action="store_true", help="leave the history, the log and the store behind")
     args = p.parse_args()
     seed = random.randrange(10**6) if args.seed is None else args.seed
     print(f"seed {seed}", flush=True)
-    counts = {"child": args.children, "worker": args.workers, "server": args.servers}
+    counts = {"child": args.children, "worker": args.workers, "server": args.servers, "freeze": args.freezes}
     good = [trial(store, counts, seed, args.keep) for store in args.store or ("sqlite", "redis")]
     sys.exit(0 if all(good) else 1)
 
