@@ -62,8 +62,9 @@ class Prepared:
         self.most = self.binding.most if typed else sys.maxsize
         self.names = self.binding.names
         self.warn_over: int = min(conf.task_payload_warning or sys.maxsize, conf.task_payload_limit or sys.maxsize)
-        self.straight = not conf.task_always_eager and options.is_static(conf.task_routes)
-        """`delay` needs neither the eager mode nor a routing function."""
+        plain = not conf.task_always_eager and not conf.task_inherit_parent_priority
+        self.straight = plain and options.is_static(conf.task_routes)
+        """`delay` needs neither the eager mode nor a routing function, nor the priority of who calls."""
         kind = type(task)
         self.entry: Any = task.run if kind.__call__ is Task.__call__ else task
         """What a worker calls: the body, or a subclass's own `__call__`."""
@@ -144,6 +145,8 @@ class Task(Generic[P, R]):
     expires: float | dt.timedelta | None = None
     ignore_result: bool | None = None
     serializer: str | None = None
+    compression: str | None = None
+    """"gzip", "zlib" or "zstd": how large arguments are compressed."""
     # how often
     max_retries: int | None = 3
     default_retry_delay: float = 180

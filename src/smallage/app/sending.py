@@ -6,10 +6,13 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from msgspec import structs
+
 from smallage import announce, signals
 from smallage.app.patience import Patient
 from smallage.app.warning import warn
 from smallage.core import codec
+from smallage.core.compression import WORTH, method
 from smallage.core.errors import PayloadTooLarge, PushConflict, StoreFull, StoreUnavailable
 from smallage.core.ids import check_task_id, random_uuid_text
 from smallage.core.message import Envelope, Message, digest
@@ -44,6 +47,8 @@ def refuse(verdict: str, task_id: str) -> None:
 class Sending(Patient):
     """Messages out of calls, and their way into the store."""
 
+    tasks: dict[str, Any]
+
     def message(
         self,
         envelope: Envelope,
@@ -75,7 +80,20 @@ class Sending(Patient):
             message = Message(request.next_child(digest(Message("", payload, envelope))), payload, envelope)
         if signals.before_task_publish.receivers:
             message = announce.before(message, args, kwargs, extras, names, inside)
+        if len(payload) >= WORTH and (how := self._compression(envelope.name, call)):
+            message = structs.replace(message, payload=codec.squeeze_payload(message.payload, how))
         return message
+
+    def _compression(self, name: str, call: Mapping[str, Any] | None) -> int | None:
+        """How the arguments of a call are compressed: as the call says, else its task, else the settings."""
+        task = dict.get(self.tasks, name)
+        chosen = (call or {}).get("compression") or getattr(task, "compression", None) or self.conf.task_compression
+        return method(chosen)
+
+    def squeezed(self, result: bytes) -> bytes:
+        """A result as `result_compression` wants it."""
+        how = method(self.conf.result_compression)
+        return result if how is None else codec.squeeze_result(result, how)
 
     def _family(self, extras: dict[str, Any] | None, call: Mapping[str, Any] | None) -> dict[str, Any]:
         request = running.get()

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from smallage.core import options as bounds
+from smallage.core.compression import method
 from smallage.core.declared import serializer
 from smallage.core.errors import ImproperlyConfigured
 from smallage.core.ids import check_queue
@@ -26,6 +27,8 @@ def check(options: Mapping[str, Any]) -> None:
     """
     if "serializer" in options:
         serializer("serializer", options["serializer"])
+    if options.get("compression") is not None:
+        method(options["compression"])
     if options.get("retry_policy") is not None:
         _check_policy(options["retry_policy"])
     if not _KNOWN.issuperset(options):

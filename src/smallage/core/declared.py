@@ -7,6 +7,7 @@ from math import isfinite
 from typing import Any, Final
 
 from smallage.core import options
+from smallage.core.compression import method
 from smallage.core.errors import ImproperlyConfigured
 from smallage.core.ids import check_queue
 
@@ -100,6 +101,7 @@ _TESTS: Final[dict[str, Callable[[str, Any], Any]]] = {
     "expires": _seconds,
     "ignore_result": _flag,
     "serializer": serializer,
+    "compression": lambda name, value: method(value),
     "max_retries": lambda name, value: options.retry_limit(value),
     "default_retry_delay": _seconds,
     "autoretry_for": _exceptions,

@@ -34,7 +34,8 @@ from smallage.core.codec.plain import (
     UUID_,
 )
 from smallage.core.codec.results import Marked, decode_note, decode_result, encode_mark, encode_note, encode_result
-from smallage.core.codec.values import MARK, ROW, decode_value, encode_value
+from smallage.core.codec.squeezed import squeeze_payload, squeeze_result
+from smallage.core.codec.values import MARK, ROW, ZIPPED, decode_value, encode_value
 
 __all__ = [
     "BIGINT",
@@ -51,6 +52,7 @@ __all__ = [
     "TIME",
     "TIMEDELTA",
     "UUID_",
+    "ZIPPED",
     "ErrorData",
     "Marked",
     "decode_error",
@@ -66,4 +68,6 @@ __all__ = [
     "encode_result",
     "encode_row",
     "encode_value",
+    "squeeze_payload",
+    "squeeze_result",
 ]

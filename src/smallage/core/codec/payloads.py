@@ -8,6 +8,7 @@ from typing import Any, Final
 from msgspec.msgpack import Ext
 
 from smallage.core.codec.plain import PLAIN, Bad, plain, refusal
+from smallage.core.codec.squeezed import unpack
 from smallage.core.codec.values import ROW, check, decode, decode_outside, encode, to_bytes
 from smallage.core.errors import DecodeError, EncodeError
 
@@ -77,7 +78,7 @@ def decode_payload(data: bytes) -> tuple[list[Any], dict[str, Any], dict[str, An
     try:
         packed = decode(data)
     except Exception as error:
-        raise DecodeError(f"not a payload of ours: {error}") from None
+        packed = _unpacked(data, error)
     if type(packed) is not list or len(packed) > 3:
         raise DecodeError("not a payload of ours: no array of arguments, keywords and extras")
     size = len(packed)
@@ -92,6 +93,17 @@ def decode_payload(data: bytes) -> tuple[list[Any], dict[str, Any], dict[str, An
     if not PLAIN.issuperset(map(type, args)):
         check(args)
     return args, kwargs, extras
+
+
+def _unpacked(data: bytes, error: Exception) -> list[Any]:
+    """The parts of a compressed payload. Raises DecodeError for anything else."""
+    try:
+        packed = unpack(data)
+    except Exception as problem:
+        raise DecodeError(f"not a payload of ours: {problem}") from None
+    if packed is None:
+        raise DecodeError(f"not a payload of ours: {error}") from None
+    return packed
 
 
 def encode_row(args: Sequence[Any], kwargs: Mapping[str, Any] | None = None, names: Sequence[str] = ()) -> bytes:

@@ -30,7 +30,7 @@ from smallage.core.codec.plain import (
 )
 from smallage.core.errors import DecodeError, EncodeError
 
-ROW, MARK = 32, 33
+ROW, MARK, ZIPPED = 32, 33, 34
 """Ext types that we write around values; inside a value they do not decode."""
 
 
@@ -72,8 +72,8 @@ def _ext(code: int, data: memoryview) -> Any:
 
 
 def _ext_outside(code: int, data: memoryview) -> Any:
-    """As `_ext`, for the outermost value, which may also be a row or a mark."""
-    if code in (ROW, MARK):
+    """As `_ext`, for the outermost value, which may also be a row, a mark or compressed."""
+    if code in (ROW, MARK, ZIPPED):
         return Ext(code, bytes(data))
     return _ext(code, data)
 
