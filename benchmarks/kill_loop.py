@@ -124,6 +124,8 @@ class Loop:
         self.asked = 0
         self.victim = None
         """The worker that is frozen."""
+        self.blocked = 0
+        """Freezes in the middle of a write to the SQLite file."""
         self.worker = self.start_worker()
         self.producer = subprocess.Popen([BIN / "python", HERE / "kill_app.py"], env=self.env, stdin=subprocess.PIPE, stdout=self.log,
                                          stderr=self.log, text=True)  # fmt: skip
@@ -155,8 +157,9 @@ class Loop:
             time.sleep(0.02)
 
     def until(self, met, what, timeout):
+        """What `met` returns, as soon as it is something."""
         end = time.monotonic() + timeout
-        while not met():
+        while not (found := met()):
             if time.monotonic() > end:
                 raise TimeoutError(
                     f"{what}: not within {timeout} s; the log ends: {(self.folder / 'log').read_text()[-800:]}"
@@ -165,6 +168,7 @@ class Loop:
                 raise RuntimeError(f"the worker ended: {(self.folder / 'log').read_text()[-800:]}")
             self.feed()
             time.sleep(0.02)
+        return found
 
     def children(self, worker=None):
         """Living children that have run something."""
@@ -177,9 +181,9 @@ class Loop:
     def shoot(self, kind):
         """One kill at a random instant; remembers what it met."""
         self.run_for(self.rng.uniform(0.05, 0.6))
-        self.until(self.children, "a child that works", 60)
+        living = self.until(self.children, "a child that works", 60)
         if kind == "child":
-            pids = [self.rng.choice(self.children())]
+            pids = [self.rng.choice(living)]
             os.kill(pids[0], signal.SIGKILL)
         elif kind == "worker":
             pids = lib.kill_tree([self.worker])
@@ -211,7 +215,12 @@ class Loop:
         self.tail.read()
         held = self.running(pids)
         again = f"one of {len(held)} tasks of the frozen worker elsewhere"
-        self.until(lambda: self.elsewhere(held, pids), again, 60) if held else self.run_for(2 * LEASE)
+        try:
+            self.until(lambda: not held or self.elsewhere(held, pids), again, 4 * LEASE)
+        except TimeoutError:
+            if self.server:
+                raise
+            self.blocked += 1  # it stands in the middle of a write to the file, and all others wait for it
         self.run_for(0.5)
         send(pids, signal.SIGCONT)
         if held:
@@ -386,6 +395,8 @@ def report(store, loop, states, audit, took):
     print(
         f"  starts {found.starts}, of which repeated {found.started_again}; settled {found.settled}, stale refused {found.stale}, stale accepted {found.stale_accepted}"
     )
+    if loop.blocked:
+        print(f"  {loop.blocked} of the workers froze while they wrote to the file: nobody could write until they went on")
     for what, values in sorted(spans.items()):
         print(
             f"  {what}: p50 {quantile(values, 0.5):.2f} s, p99 {quantile(values, 0.99):.2f} s, worst {max(values):.2f} s ({len(values)})"
