@@ -8,7 +8,7 @@ BIN := .venv/bin
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench peers hops kill-loop celery-diff lock clean
+.PHONY: help demo test check format bench peers hops kill-loop trees rate-limit celery-diff lock clean
 .DELETE_ON_ERROR:
 
 help: ## This list
@@ -41,6 +41,12 @@ hops: .venv/.stamp ## Calls and files on a task's way out and back
 
 kill-loop: .venv/.stamp ## Kill workers at random and count what was lost
 	$(BIN)/python benchmarks/kill_loop.py $(ARGS)
+
+trees: .venv/.stamp ## 10,000 random workflows with crashes on every store, beside a reference
+	$(BIN)/python -m tests.trees.prove $(ARGS)
+
+rate-limit: .venv/.stamp ## 400 tasks at 20 a second from four workers against a third party that counts
+	$(BIN)/python -m benchmarks.rate_limit $(ARGS)
 
 celery-diff: .venv/.stamp ## Small programs written for Celery: what Celery did, what Smallage does
 	$(BIN)/python -m tests.celery_diff.run $(ARGS)
