@@ -29,6 +29,7 @@ from smallage.worker.logs import configure, settle
 from smallage.worker.options import PoolName, WorkerOptions
 from smallage.worker.plan import Plan, plan_for
 from smallage.worker.pools import make_pool
+from smallage.worker.rates import tell_rates
 from smallage.worker.redirected import redirect
 from smallage.worker.slot import Slot
 from smallage.worker.tasklog import TaskLog
@@ -164,6 +165,7 @@ def open_store(
         line.say(hello)
         child = Child(app, plan, start, line, board, view)
         child.store.announce(start.session, child.info())
+        tell_rates(app, child.store)
         return child
     except StoreUnavailable as error:
         _refuse(line, board, UNREACHABLE, f"The store cannot be reached: {error}")

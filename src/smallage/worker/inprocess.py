@@ -28,6 +28,7 @@ from smallage.worker.host import this_host
 from smallage.worker.limits import Limits
 from smallage.worker.options import node_name, pool_named
 from smallage.worker.pools import make_pool
+from smallage.worker.rates import tell_rates
 from smallage.worker.slot import Slot
 from smallage.worker.tasklog import TaskLog
 
@@ -95,6 +96,7 @@ class InProcessWorker:
         if self._threads:
             return self
         self._announce()
+        tell_rates(self.app, self.store)
         self._fence(monotonic())
         self.pool.start()
         for target, name in ((self.pool.run, "pool"), (self.engine.run, "engine"), (self._keep, "tick")):
