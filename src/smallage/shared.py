@@ -46,6 +46,11 @@ class SharedTask:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._task()(*args, **kwargs)
 
+    def __eq__(self, other: object) -> bool:
+        return self is other or self._task() is other
+
+    __hash__ = object.__hash__
+
     def __repr__(self) -> str:
         return f"<@shared_task: {self._name_in(the_app())}>"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from smallage.core import codec
@@ -22,7 +24,8 @@ def sizes(bench, result):
 @pytest.mark.parametrize("where", ["call", "task", "setting"])
 def test_arguments(where):
     bench = Bench(**({"task_compression": "zlib"} if where == "setting" else {}))
-    echo = bench.app.task(name="echo", **({"compression": "gzip"} if where == "task" else {}))(lambda text, n=0: text)
+    own: Any = {"compression": "gzip"} if where == "task" else {}
+    echo = bench.app.task(name="echo", **own)(lambda text, n=0: text)
     result = echo.apply_async(
         (TEXT,), {"n": 1}, headers={"a": 1}, **({"compression": "gzip"} if where == "call" else {})
     )

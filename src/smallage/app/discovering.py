@@ -71,18 +71,26 @@ def related(packages: Iterable[str], name: str | None) -> list[ModuleType]:
 
 
 def _related(package: str, name: str | None) -> ModuleType | None:
+    places = [package]
     try:
         module = importlib.import_module(package)
         if not name:
             return module
     except ModuleNotFoundError as error:
-        package, dot, _ = package.rpartition(".")  # a class, as Django has them: shop.apps.ShopConfig
-        if not dot or error.name is None or not f"{package}.".startswith(f"{error.name.rpartition('.')[0]}."):
+        if error.name != package or "." not in package or not name:
             raise
-    wanted = f"{package}.{name}"
-    try:
-        return importlib.import_module(wanted)
-    except ModuleNotFoundError as error:
-        if error.name == wanted:
-            return None
-        raise
+        places = _above(package)  # it is a class, as Django has them: shop.apps.ShopConfig
+    for place in places:
+        wanted = f"{place}.{name}"
+        try:
+            return importlib.import_module(wanted)
+        except ModuleNotFoundError as error:
+            if error.name != wanted:
+                raise
+    return None
+
+
+def _above(name: str) -> list[str]:
+    """The packages that a dotted name lies in, the nearest first."""
+    parts = name.split(".")
+    return [".".join(parts[:size]) for size in range(len(parts) - 1, 0, -1)]

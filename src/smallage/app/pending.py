@@ -15,15 +15,20 @@ class PendingTask(Task[Any, Any]):
         if name == "__class__":  # isinstance() asks for it, and would not believe a class that had just been changed
             return type(_built(self) or self)
         become(self)
+        if type(self) is PendingTask:  # an instance of this class that nobody declared, or one that is just being built
+            return object.__getattribute__(self, name)
         return getattr(self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         become(self)
-        setattr(self, name, value)
+        if type(self) is PendingTask:
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self, name, value)
 
     def __delattr__(self, name: str) -> None:
         become(self)
-        delattr(self, name)
+        object.__delattr__(self, name)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         become(self)

@@ -63,8 +63,8 @@ class Sending(Patient):
         """The message of a call. Inside a task it knows its parent, and its id is the same if the run is repeated.
         `fixed` is an id that a workflow gave it."""
         request = running.get()
-        if request is not None and request.claim is not None:
-            extras = self._family(extras, call)
+        if (request is not None and request.claim is not None) or (call and ("root_id" in call or "parent_id" in call)):
+            extras = self.family(extras, call)
         payload = codec.encode_payload(args, kwargs, extras, names)
         if len(payload) > warn_over:
             self.check_size(envelope.name, len(payload))
@@ -95,14 +95,20 @@ class Sending(Patient):
         how = method(self.conf.result_compression)
         return result if how is None else codec.squeeze_result(result, how)
 
-    def _family(self, extras: dict[str, Any] | None, call: Mapping[str, Any] | None) -> dict[str, Any]:
-        request = running.get()
-        assert request is not None
-        given = call or {}
+    def family(self, extras: dict[str, Any] | None, call: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The extras of a call, with the parent and the root that it is given, else those of the task that makes it."""
+        request, given = running.get(), call or {}
         if "parent_id" in given and given["parent_id"] is None:
             return extras or {}  # a workflow knows its origin
-        parent, root = given.get("parent_id") or request.id, given.get("root_id") or request.root_id
-        return {**(extras or {}), "p": parent, **({} if root == parent else {"o": root})}
+        inside = request is not None and request.claim is not None
+        parent = given.get("parent_id") or (request.id if request is not None and inside else None)
+        root = given.get("root_id") or (request.root_id if request is not None and inside else None)
+        made = dict(extras or {})
+        if parent is not None:
+            made["p"] = parent
+        if root is not None and root != parent:
+            made["o"] = root
+        return made
 
     def check_size(self, name: str, size: int, what: str = "arguments") -> None:
         """Raise PayloadTooLarge above the limit; warn in the log above the warning's threshold."""
