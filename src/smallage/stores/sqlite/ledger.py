@@ -119,6 +119,7 @@ class Act(Lines):
 
     def vacate(self, task: Task) -> None:
         """It waits, like a seat, for the one who takes its place."""
+        task.state = WAITING
         for_group = self.any_group(task.body_of)
         if for_group is not None:  # as far as it is concerned, its body has ended
             for_group.body_ended_us = self.now

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -25,8 +25,8 @@ ENTRY_DUE = query("rate_entry_due")
 HELD_ANY = query("held_back_any")
 HELD_COUNT = query("held_back_count")
 HELD_LAST = query("held_back_last")
-HELD_LINES = query("held_back_lines")
-LINES_OF_KEY = query("lines_of_key")
+HELD_LINE = query("held_back_line")
+LINE_OF_KEY = query("line_of_key")
 LINE_COUNT = query("line_of_key_count")
 HOLD_BACK = query("hold_back")
 LET_GO_QUEUE = query("let_go_queue")
@@ -40,7 +40,7 @@ _encode: Final = msgspec.json.Encoder().encode
 class Rate:
     """A row of `rate`: a key's limits and its theoretical arrival time `tat`. `every` 0: nothing limits it now."""
 
-    __slots__ = ("arms", "burst", "default", "entry", "every", "key", "override", "tat", "touched")
+    __slots__ = ("arms", "before", "burst", "default", "due_us", "entry", "every", "key", "override", "tat", "touched")
 
     def __init__(self, row: Any) -> None:
         self.key: str = row[0]
@@ -48,6 +48,8 @@ class Rate:
         self.override = LimitSpec(*row[4:7]) if row[4] is not None else None
         self.tat: int = row[7]
         self.entry: int | None = row[8]
+        self.due_us: int | None = row[9]
+        self.before = self.tat, self.entry
         self.arms = False
         self.touched = False
         self.reckon()
@@ -70,11 +72,14 @@ class Rate:
         return self.tat - (self.burst - 1) * self.every if self.every else 0
 
     def has_token(self, now: int) -> bool:
-        """Whether a claim may take a token; the token time is cut if the clock went back."""
+        """Whether a claim may take a token; the token time is cut if the clock went back. If there is none, those who
+        wait for it are to hear of the next one."""
         if self.every and self.tat > now + self.burst * self.every:
             self.tat = now + self.burst * self.every
-            self.arms = self.touched = True
-        return self.instant <= now
+        if self.instant <= now:
+            return True
+        self.arms = self.touched = True
+        return False
 
     def pay(self, now: int) -> None:
         """Take a token."""
@@ -104,8 +109,8 @@ class Rates:
     # -- what is held back ------------------------------------------------------------------------------------------
     def lines(self, queue: str) -> list[tuple[int, Rate]]:
         """What is held back in a queue: priorities and limits, in the order in which a claim looks at them."""
-        rows = self._act.run(HELD_LINES, (queue,)).fetchall()
-        return [(priority, rate) for priority, key in rows if (rate := self.of(key)) is not None]
+        found = [(priority, self.of(key)) for priority, key in held_back_lines(self._act.run, queue)]
+        return [(priority, rate) for priority, rate in found if rate is not None]
 
     def hold(self, rate: Rate, queue: str, priority: int, seqs: Sequence[int]) -> None:
         """Ready entries of one queue and priority go to the end of a held back line."""
@@ -129,8 +134,10 @@ class Rates:
     def _ring(self, rate: Rate) -> None:
         """One token, one stroke for each line; without a limit all that it held back may run."""
         act = self._act
-        for queue, priority in act.run(LINES_OF_KEY, (rate.key,)).fetchall():
-            act.ring(queue, 1 if rate.every else act.row(LINE_COUNT, rate.key, queue, priority)[0])
+        line = ("", -1)
+        while (row := act.row(LINE_OF_KEY, rate.key, *line)) is not None:
+            line = row
+            act.ring(row[0], 1 if rate.every else act.row(LINE_COUNT, rate.key, *row)[0])
 
     # -- when they come due -----------------------------------------------------------------------------------------
     def save(self) -> None:
@@ -150,21 +157,27 @@ class Rates:
                 act.book.rates -= 1
                 self._known[rate.key] = None
             else:
-                act.run(RATE_SAVE, (rate.key, rate.tat, rate.entry))
+                self._write(rate)
+
+    def _write(self, rate: Rate) -> None:
+        if rate.before != (rate.tat, rate.entry):
+            rate.before = rate.tat, rate.entry
+            self._act.run(RATE_SAVE, (rate.key, rate.tat, rate.entry))
 
     def _arm(self, rate: Rate, due: int) -> None:
         act = self._act
         if rate.entry is None:
             (rate.entry,) = act.row(ENTRY_INSERT, rate.key, due, act.now)
-        else:
+        elif rate.due_us != due:
             act.run(ENTRY_DUE, (rate.entry, due))
+        rate.due_us = due
         act.forget_due()
 
     def _disarm(self, rate: Rate) -> None:
         if rate.entry is not None:
             self._act.run(TASK_DELETE, (rate.entry,))
             self._act.forget_due()
-            rate.entry = None
+            rate.entry = rate.due_us = None
 
     def come_due(self, key: str, entry: int) -> None:
         """A key's place among the scheduled has come up: who waits for a token may try."""
@@ -173,7 +186,7 @@ class Rates:
             self._act.run(TASK_DELETE, (entry,))
             return
         self._disarm(rate)
-        self._act.run(RATE_SAVE, (rate.key, rate.tat, None))
+        self._write(rate)
         self._ring(rate)
 
     # -- the verb ---------------------------------------------------------------------------------------------------
@@ -218,11 +231,19 @@ def limits(reader: Reader, keys: Sequence[str] | None) -> dict[str, LimitView]:
     return {rate.key: rate.view(reader.execute(HELD_COUNT, (rate.key,)).fetchone()[0]) for rate in rates}
 
 
+def held_back_lines(run: Any, queue: str) -> Iterator[tuple[int, str]]:
+    """What limits hold back in a queue: priorities and keys, in order, however long the lines are."""
+    line = (-1, "")
+    while (row := run(HELD_LINE, (queue, *line)).fetchone()) is not None:
+        line = row
+        yield line
+
+
 def token_for(reader: Reader, queue: str, now: int) -> bool:
-    """Whether anything that is held back in a queue could be claimed now, or a claim has to cut a token time."""
-    for _, key in reader.execute(HELD_LINES, (queue,)).fetchall():
+    """Whether a claim would find a token for what is held back in a queue, or has a key to wake up or set right."""
+    for _, key in held_back_lines(reader.execute, queue):
         row = reader.execute(RATE_LOAD, (key,)).fetchone()
         rate = Rate(row) if row is not None else None
-        if rate is None or rate.has_token(now) or rate.touched:
+        if rate is None or rate.entry is None or rate.has_token(now) or rate.due_us != rate.instant:
             return True
     return False

@@ -1,8 +1,10 @@
--- rate_load: A key's limits, its token time, and its place among the scheduled.
-select key, tokens, per_us, burst, own_tokens, own_per_us, own_burst, tat, entry from rate where key = ?1
+-- rate_load: A key's limits, its token time, its place among the scheduled, and when it comes due.
+select key, tokens, per_us, burst, own_tokens, own_per_us, own_burst, tat, entry,
+  (select due_us from task where seq = entry)
+from rate where key = ?1
 
 -- rates_all: The same of all keys.
-select key, tokens, per_us, burst, own_tokens, own_per_us, own_burst, tat, entry from rate order by key
+select key, tokens, per_us, burst, own_tokens, own_per_us, own_burst, tat, entry, null from rate order by key
 
 -- rate_new: A key that had no limits.
 insert into rate (key) values (?1)
@@ -35,27 +37,20 @@ select max(pos) from task where hold is not null and queue = ?1 and priority = ?
 -- held_back_first: The first entry of a queue and priority that a key holds back, after `task_columns`.
 from task t where t.hold is not null and t.queue = ?1 and t.priority = ?2 and t.hold = ?3 order by t.pos limit 1
 
--- held_back_lines: What limits hold back in a queue: priorities and keys.
-with recursive line(priority, hold) as (
-  select * from (select priority, hold from task where hold is not null and queue = ?1 order by priority, hold limit 1)
-  union all
-  select (select t.priority from task t where t.hold is not null and t.queue = ?1
-      and (t.priority, t.hold) > (line.priority, line.hold) order by t.priority, t.hold limit 1),
-    (select t.hold from task t where t.hold is not null and t.queue = ?1
-      and (t.priority, t.hold) > (line.priority, line.hold) order by t.priority, t.hold limit 1)
-  from line where line.priority is not null)
-select priority, hold from line where priority is not null
+-- held_back_line: The first priority and key, after the priority ?2 and the key ?3, with something held back in a queue.
+select * from (select priority, hold from task
+  where hold is not null and queue = ?1 and priority = ?2 and hold > ?3 order by hold limit 1)
+union all
+select * from (select priority, hold from task
+  where hold is not null and queue = ?1 and priority > ?2 order by priority, hold limit 1)
+limit 1
 
--- lines_of_key: Where a key holds something back: queues and priorities.
-with recursive line(queue, priority) as (
-  select * from (select queue, priority from task where hold = ?1 order by queue, priority limit 1)
-  union all
-  select (select t.queue from task t where t.hold = ?1
-      and (t.queue, t.priority) > (line.queue, line.priority) order by t.queue, t.priority limit 1),
-    (select t.priority from task t where t.hold = ?1
-      and (t.queue, t.priority) > (line.queue, line.priority) order by t.queue, t.priority limit 1)
-  from line where line.queue is not null)
-select queue, priority from line where queue is not null
+-- line_of_key: The first queue and priority, after the queue ?2 and the priority ?3, where a key holds something back.
+select * from (select queue, priority from task
+  where hold = ?1 and queue = ?2 and priority > ?3 order by priority limit 1)
+union all
+select * from (select queue, priority from task where hold = ?1 and queue > ?2 order by queue, priority limit 1)
+limit 1
 
 -- line_of_key_count: How many entries a key holds back in a queue and priority.
 select count(*) from task where hold = ?1 and queue = ?2 and priority = ?3
