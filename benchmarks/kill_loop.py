@@ -396,7 +396,9 @@ def report(store, loop, states, audit, took):
         f"  starts {found.starts}, of which repeated {found.started_again}; settled {found.settled}, stale refused {found.stale}, stale accepted {found.stale_accepted}"
     )
     if loop.blocked:
-        print(f"  {loop.blocked} of the workers froze while they wrote to the file: nobody could write until they went on")
+        print(
+            f"  {loop.blocked} of the workers froze while they wrote to the file: nobody could write until they went on"
+        )
     for what, values in sorted(spans.items()):
         print(
             f"  {what}: p50 {quantile(values, 0.5):.2f} s, p99 {quantile(values, 0.99):.2f} s, worst {max(values):.2f} s ({len(values)})"

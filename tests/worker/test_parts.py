@@ -9,7 +9,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -20,6 +21,7 @@ from smallage.core.message import Crashed, Failed, Released
 from smallage.stores import base
 from smallage.stores.base import Host, SessionInfo, SessionView
 from smallage.worker import children
+from smallage.worker.bells import Bells
 from smallage.worker.board import Board, Farewell, inherited, shared_by_file
 from smallage.worker.children import ChildProcess, how_it_died
 from smallage.worker.estate import Estate, estate_of
@@ -29,6 +31,7 @@ from smallage.worker.options import WorkerOptions, node_name, pool_named, shape
 from smallage.worker.peers import Peers
 from smallage.worker.restarts import Restarts
 from smallage.worker.supervisor import Supervisor
+from tests.contract.kit import task
 
 
 # -- options ------------------------------------------------------------------------------------------------------
@@ -225,6 +228,29 @@ def test_deaths_in_words() -> None:
     assert "out of memory?" in how_it_died(signal.SIGKILL, Farewell.NONE)
     assert how_it_died(0, Farewell.NONE) == "exit code 0"
     assert how_it_died(256, Farewell.NONE) == "exit code 1"
+
+
+# -- bells --------------------------------------------------------------------------------------------------------
+def test_a_worker_without_room_leaves_the_bells_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = base.open("memory://", shared=False)
+    listen, listening, rang = store.listen, threading.Event(), threading.Event()
+
+    def told(session: str, queues: Sequence[str], timeout: float) -> bool:
+        listening.set()
+        return listen(session, queues, timeout)
+
+    monkeypatch.setattr(store, "listen", told)
+    bells = Bells(store, lambda: "full", ("celery",), rang.set)
+    bells.start()
+    assert bells.leave_to_others() is False  # it did not listen
+    bells.want()
+    assert listening.wait(20)
+    assert bells.leave_to_others() is True
+    assert rang.wait(20)  # by the nudge: nobody listens there any more
+    store.push([task(1)])
+    assert listen("idle", ("celery",), 20.0)
+    bells.close()
+    bells.join()
 
 
 # -- supervisor ---------------------------------------------------------------------------------------------------

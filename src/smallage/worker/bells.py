@@ -37,20 +37,32 @@ class Bells:
         """The queues were empty: tell of the next bell."""
         self._wanted.set()
 
+    def leave_to_others(self) -> bool:
+        """There is no room here, and a bell that we took would be missed by a worker that has some: listen no more.
+        True if we did: from now on nobody tells us of work."""
+        if not self._wanted.is_set():
+            return False
+        self._wanted.clear()
+        self._nudge()
+        return True
+
     def close(self) -> None:
         """Listen no more; does not wait."""
         self._closed.set()
         self._wanted.set()
         if self._thread.is_alive():
-            try:
-                self._store.nudge(self._session())
-            except StoreError:  # it then returns by its timeout
-                pass
+            self._nudge()
 
     def join(self) -> None:
         """Wait for the thread's end after `close`."""
         if self._thread.is_alive():
             self._thread.join(LISTEN + 1)
+
+    def _nudge(self) -> None:
+        try:
+            self._store.nudge(self._session())
+        except StoreError:  # it then returns by its timeout
+            pass
 
     def _listen(self) -> None:
         ceiling = 0.05

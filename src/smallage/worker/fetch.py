@@ -93,6 +93,9 @@ class Engine:
         """Claims that crashed their child before: each runs when nothing else does."""
         self._alone: Claim | None = None
         self._hungry = True
+        """There may be something to claim."""
+        self._more = False
+        """The last claim was granted in full, so most likely more is waiting."""
         self._claimed_at = self._due_at = -math.inf
         self._look_at = 0.0
         """When to look whether running bodies are about to end."""
@@ -225,7 +228,7 @@ class Engine:
 
     def _ending(self) -> int:
         """How many long bodies are about to end, so that the next claims may be fetched: only while work is waiting."""
-        if not self._hungry or self._pace.length < pace.LONG:
+        if not self._more or self._pace.length < pace.LONG:
             return 0
         now = monotonic()
         if now < self._look_at:
@@ -284,7 +287,8 @@ class Engine:
         self._due_at = math.inf
         if claimed.next_due_us is not None:
             self._due_at = now + max(0.0, (claimed.next_due_us - claimed.now_us) / 1e6)
-        if len(claimed.claims) == asked:
+        self._more = len(claimed.claims) == asked
+        if self._more:
             self._hungry = True
 
     def _take(self, claims: tuple[Claim, ...]) -> None:
@@ -320,6 +324,8 @@ class Engine:
             self._alone = self._solitary.popleft()
             self._desk.backlog.append(self._alone)
             self._pool.offer(1)
+        if not room and self._pace.length >= pace.LONG:
+            self._hungry = self._bells.leave_to_others() or self._hungry
         desk = self._desk
         desk.asleep = True
         if not desk.ended and not self._over():
@@ -337,7 +343,7 @@ class Engine:
             until = min(until, self._due_at, self._claimed_at + LOOK_AGAIN)
         if self._desk.backlog:
             until = min(until, now + pace.STALL)
-        if self._hungry and self._look_at > now:
+        if self._more and self._look_at > now:
             until = min(until, self._look_at)
         if self._stop_at is not None:
             until = min(until, self._stop_at)
