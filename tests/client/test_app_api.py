@@ -336,8 +336,6 @@ def test_annotations():
     assert by_object.rate_limit == "9/s"
     assert named.apply((3,)).get() == ["named", 3]
     assert heard == ["named"]
-    with pytest.raises(TypeError):
-        named.delay(1, 2)
 
 
 # -- routes and priorities ------------------------------------------------------------------------------------------

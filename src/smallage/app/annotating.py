@@ -45,7 +45,7 @@ def _wrap(task: Task[Any, Any], name: str, around: Callable[[Any], Any]) -> None
         def run(*args: Any, **kwargs: Any) -> Any:
             return made(task, *args, **kwargs)
 
-        run.__dict__["__wrapped__"] = before  # arguments are checked against the function that was declared
+        run.__dict__["__wrapped__"] = before
         setattr(kind, name, staticmethod(run))
     else:
         setattr(kind, name, made)
