@@ -517,6 +517,18 @@ def test_a_limit_and_a_clock_set_back(store: Store, worker: Session, clock: Fake
     assert worker.ids(10) == [uid(1)], "not an hour later"
 
 
+def test_a_clock_set_back_after_the_bell(store: Store, worker: Session, clock: FakeClock) -> None:
+    waiting(store, worker, 2)
+    clock.advance(1)
+    worker.tick()
+    clock.back(us=SECOND // 2)
+    answer = store.claim("s1", worker.request())
+    assert answer.claims == ()
+    assert answer.next_due_us is not None, "somebody has to come again"
+    clock.advance(us=answer.next_due_us - clock())
+    assert worker.ids(10) == [uid(1)]
+
+
 # -- bells and instants -----------------------------------------------------------------------------------------------
 
 
