@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from smallage.core.errors import ImproperlyConfigured
 from smallage.core.setting_types import TLS_OPTIONS
@@ -37,6 +36,8 @@ def complete(url: str, conf: Any) -> str:
         options |= {name: _plain(tls[name]) for name in sorted(TLS_OPTIONS) if isinstance(tls, dict) and name in tls}
     if not options:
         return url
+    from urllib.parse import urlencode, urlsplit, urlunsplit  # slow to load, and few programs come here
+
     parts = urlsplit(url)
     missing = {name: value for name, value in options.items() if f"{name}=" not in parts.query}
     query = "&".join(text for text in (parts.query, urlencode(missing)) if text)
@@ -56,6 +57,8 @@ def _plain(value: Any) -> str:
 
 def place(url: str) -> str:
     """Where a URL points to, without secrets and options: to tell places apart and to show them."""
+    from urllib.parse import urlsplit
+
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
