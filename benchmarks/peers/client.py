@@ -116,6 +116,13 @@ async def chord(c, a):
     return {"t0_ns": t, "submit_s": (time.time_ns() - t) / 1e9}
 
 
+async def workflow(c, a):
+    """A chain of n no-ops, a chord of n and a callback, or n groups of `each` in a group."""
+    t = time.time_ns()
+    await settle(c.workflow(a["kind"], a["n"], a["each"]))
+    return {"t0_ns": t, "submit_s": (time.time_ns() - t) / 1e9}
+
+
 async def flood(c, a):
     await settle(c.enqueue("noop", 0, "x"))
     begin, i = time.monotonic(), 0
@@ -169,7 +176,7 @@ async def versus(c, a):
     }
 
 
-OPS = {f.__name__: f for f in (enqueue, bulk, await_results, latency, roundtrip, chord, flood, versus)}
+OPS = {f.__name__: f for f in (enqueue, bulk, await_results, latency, roundtrip, chord, workflow, flood, versus)}
 
 
 async def main():

@@ -196,6 +196,16 @@ section(
     "i. chord: 1,000 no-ops then a callback",
     [("wall s", col("wall_s", 2)), ("of which submit s", col("submit_s", 2)), ("callbacks", col("callbacks"))],
 )
+WORKFLOWS = ("chain of 100", "chord of 10,000", "100 groups of 100")
+section(
+    "workflows",
+    "i2. workflows: seconds; MiB that Redis holds at the most / when all is over",
+    [
+        (f"{name}, {what}", lambda r, name=name, keys=keys: " / ".join(sp(r[name][key]) for key in keys))
+        for name in WORKFLOWS
+        for what, keys in (("s", ("wall_s",)), ("MiB", ("redis_peak_mib", "redis_after_mib")))
+    ],
+)
 section(
     "mixed",
     "mixed: two worker processes and one producer at full speed, 20 s",

@@ -383,6 +383,46 @@ def chord(make, a, o, reps, n=1000):
     }
 
 
+WORKFLOWS = {"chain of 100": ("chain", 100, 1), "chord of 10,000": ("chord", 10_000, 1), "100 groups of 100": ("groups", 100, 100)}
+
+
+def workflows(make, a, o, reps):
+    """A chain, a chord and a group of groups: from the call to the last task, and what Redis holds at the most and when
+    all is over, above what it held before."""
+    out = {}
+    for name, (kind, n, each) in WORKFLOWS.items():
+        rows = [_workflow(make(o), kind, n, each) for _ in range(reps)]
+        out[name] = {
+            "wall_s": spread([r[0] for r in rows]),
+            "redis_peak_mib": spread([r[1] for r in rows]),
+            "redis_after_mib": spread([r[2] for r in rows]),
+        }
+    return out
+
+
+def _workflow(s, kind, n, each, timeout=180):
+    s.start()
+    try:
+        s.warm()
+        done_before = s.count()
+        base = peak = int(s.redis.info()["used_memory"]) if "redis" in s.servers else 0
+        child = s.client_start("workflow", kind=kind, n=n, each=each)
+        end = time.monotonic() + timeout
+        wanted = done_before + n * each + (kind == "chord")
+        while s.count() < wanted:
+            if time.monotonic() > end:
+                raise TimeoutError(f"{kind}: {s.count()} of {wanted} after {timeout} s")
+            peak = max(peak, int(s.redis.info()["used_memory"])) if "redis" in s.servers else 0
+            time.sleep(0.05)
+        reply = s.client_end(child, 60)
+        last = max(r[1] for r in s.records())
+        time.sleep(0.5)
+        after = int(s.redis.info()["used_memory"]) if "redis" in s.servers else 0
+    finally:
+        s.stop()
+    return (last - reply["t0_ns"]) / 1e9, (peak - base) / 2**20, (after - base) / 2**20
+
+
 def mixed(make, a, o, reps):
     s, seconds = make(o), o.get("seconds", 20)
     s.start()
@@ -404,5 +444,5 @@ def mixed(make, a, o, reps):
 
 SCENARIOS = {
     f.__name__: f
-    for f in (enqueue, noop, bare, redis_time, fanout_io, latency, memory, idle, startup, crash, chord, mixed, io_real)
+    for f in (enqueue, noop, bare, redis_time, fanout_io, latency, memory, idle, startup, crash, chord, workflows, mixed, io_real)
 }

@@ -47,6 +47,10 @@ CONFIGS = {
         "default (early ack)": dict(_PRE, c=4, results=0),
     },
     "chord": {"prefork -c2": dict(_PRE, c=2, results=1), "gevent -c50": dict(pool="gevent", c=50, results=1)},
+    "workflows": {
+        "prefork -c2": dict(_PRE, c=2, results=1),
+        "threads -c8": dict(pool="threads", c=8, results=1),
+    },
     "mixed": {
         "prefork -c2": dict(_PRE, c=2, results=0),
         "gevent -c50 (2 processes)": dict(pool="gevent", c=50, results=0, procs=2),
@@ -78,7 +82,7 @@ def workers(o, bin_):
 
 
 if probe.IN_VENV:
-    from celery import Celery, chord, group
+    from celery import Celery, chain, chord, group
 
     _o = probe.opts()
     app = Celery("bench", broker=probe.redis_url(0), backend=probe.redis_url(1) if _o.get("results") else None)
@@ -105,6 +109,13 @@ if probe.IN_VENV:
     _tasks = {"noop": noop, "sleep": sleep}
 
     class Client:
+        def workflow(self, kind, n, each):
+            if kind == "chain":
+                return chain(noop.si(i, "x") for i in range(n)).apply_async()
+            if kind == "chord":
+                return chord((noop.s(i, "x") for i in range(n)), callback.s()).apply_async()
+            return group(group(noop.s(i * each + j, "x") for j in range(each)) for i in range(n)).apply_async()
+
         def enqueue(self, task, a, b):
             return _tasks[task].delay(a, b)
 

@@ -36,6 +36,7 @@ CONFIGS = {
     "startup": {"1 process x 8 threads": dict(_T, results=0)},
     "crash": {"defaults": dict(pool="threads", c=4, results=0)},
     "chord": {"1 process x 8 threads": dict(_T, results=1)},
+    "workflows": {"1 process x 8 threads": dict(_T, results=1)},
     "mixed": {"2 processes x 8 threads": dict(_T, results=0, procs=2)},
 }
 
@@ -60,7 +61,7 @@ def workers(o, bin_, module="adapters.smallage_redis"):
 
 
 def build(url):
-    from smallage import Smallage
+    from smallage import Smallage, chain, chord, group
 
     o = probe.opts()
     app = Smallage("bench", broker=url)
@@ -98,6 +99,13 @@ def build(url):
 
         def chord(self, pairs):
             return noop.fan_out(pairs, then=callback.s())
+
+        def workflow(self, kind, n, each):
+            if kind == "chain":
+                return chain(noop.si(i, "x") for i in range(n)).apply_async()
+            if kind == "chord":
+                return chord((noop.s(i, "x") for i in range(n)), callback.s()).apply_async()
+            return group(group(noop.s(i * each + j, "x") for j in range(each)) for i in range(n)).apply_async()
 
     return app, Client
 
