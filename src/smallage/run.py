@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from smallage import signals
 from smallage.builtin_tasks import builtin_task, unknown_task
 from smallage.core import calls, codec, options, retry
-from smallage.core.compression import WORTH
 from smallage.core.errors import (
     ChordError,
     DecodeError,
@@ -318,7 +317,7 @@ def _returned(request: Request, value: Any, worker: WorkerContext) -> Outcome:
             result = codec.encode_result(value)
             if result is not None and len(result) > request.prepared.warn_over:
                 request.app.check_size(claim.name, len(result), "results")
-            if result is not None and len(result) >= WORTH:
+            if result is not None and len(result) >= codec.WORTH:
                 result = request.app.squeezed(result)
         except (EncodeError, PayloadTooLarge) as error:
             return _failed(request, _said_of_result(error, claim), None, worker)

@@ -12,7 +12,6 @@ from smallage import announce, signals
 from smallage.app.patience import Patient
 from smallage.app.warning import warn
 from smallage.core import codec
-from smallage.core.compression import WORTH, method
 from smallage.core.errors import PayloadTooLarge, PushConflict, StoreFull, StoreUnavailable
 from smallage.core.ids import check_task_id, random_uuid_text
 from smallage.core.message import Envelope, Message, digest
@@ -80,7 +79,7 @@ class Sending(Patient):
             message = Message(request.next_child(digest(Message("", payload, envelope))), payload, envelope)
         if signals.before_task_publish.receivers:
             message = announce.before(message, args, kwargs, extras, names, inside)
-        if len(payload) >= WORTH and (how := self._compression(envelope.name, call)):
+        if len(payload) >= codec.WORTH and (how := self._compression(envelope.name, call)):
             message = structs.replace(message, payload=codec.squeeze_payload(message.payload, how))
         return message
 
@@ -88,11 +87,20 @@ class Sending(Patient):
         """How the arguments of a call are compressed: as the call says, else its task, else the settings."""
         task = dict.get(self.tasks, name)
         chosen = (call or {}).get("compression") or getattr(task, "compression", None) or self.conf.task_compression
+        if chosen is None:
+            return None
+        from smallage.core.compression import method
+
         return method(chosen)
 
     def squeezed(self, result: bytes) -> bytes:
         """A result as `result_compression` wants it."""
-        how = method(self.conf.result_compression)
+        chosen = self.conf.result_compression
+        if chosen is None:
+            return result
+        from smallage.core.compression import method
+
+        how = method(chosen)
         return result if how is None else codec.squeeze_result(result, how)
 
     def family(self, extras: dict[str, Any] | None, call: Mapping[str, Any] | None) -> dict[str, Any]:

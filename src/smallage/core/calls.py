@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from smallage.core import options as bounds
-from smallage.core.compression import method
 from smallage.core.declared import serializer
 from smallage.core.errors import ImproperlyConfigured
 from smallage.core.ids import check_queue
 from smallage.core.message import FOLLOW_ANY, FOLLOW_DEAD, Envelope
 
-_KNOWN = bounds.CALL_OPTIONS | bounds.QUIET_OPTIONS
+_DONE_WITH = bounds.CALL_OPTIONS | bounds.QUIET_OPTIONS
+_KNOWN = _DONE_WITH | bounds.KEPT_OPTIONS
 _REFUSED = {
     "chord": "make a chord of the task: chord([task.s(...)], body)",
     "stamped_headers": "give the call headers instead: headers={...}",
@@ -28,6 +28,8 @@ def check(options: Mapping[str, Any]) -> None:
     if "serializer" in options:
         serializer("serializer", options["serializer"])
     if options.get("compression") is not None:
+        from smallage.core.compression import method
+
         method(options["compression"])
     if options.get("retry_policy") is not None:
         _check_policy(options["retry_policy"])
@@ -76,8 +78,15 @@ def call_envelope(
         keep_us=base.keep_us if ignore is None else bounds.keep_us(result_expires, bool(ignore)),
         max_crashes=base.max_crashes,
         max_lost=base.max_lost,
-        follow=FOLLOW_ANY if options.get("chain") else FOLLOW_DEAD if options.get("link_error") else base.follow,
+        follow=_follow(base.follow, options),
     )
+
+
+def _follow(own: int, options: Mapping[str, Any]) -> int:
+    """What follows must hear of ends that the store makes, and workers of calls that expire."""
+    if options.get("chain") or options.get("expires") is not None:
+        return FOLLOW_ANY
+    return max(own, FOLLOW_DEAD) if options.get("link_error") else own
 
 
 def due(options: Mapping[str, Any], zone: dt.tzinfo, now_us: int) -> tuple[int, int | None]:
@@ -117,14 +126,16 @@ def call_extras(
         )
     if eta_us is not None:
         extras["a"] = eta_us
+    elif options.get("countdown"):
+        extras["d"] = bounds.seconds_us(options["countdown"], "countdown")
     if options.get("shadow"):
         extras["s"] = str(options["shadow"])[:200]
     if options.get("group_id"):
         extras["g"] = [str(options["group_id"]), options.get("group_index")]
     if options.get("link") or options.get("link_error") or options.get("chain"):
         _add_links(extras, options)
-    if not _KNOWN.issuperset(options):
-        extras["y"] = {name: value for name, value in options.items() if name not in _KNOWN and value is not None}
+    if not _DONE_WITH.issuperset(options):
+        extras["y"] = {name: value for name, value in options.items() if name not in _DONE_WITH and value is not None}
     return extras
 
 

@@ -24,8 +24,6 @@ METHODS: Final = {
 """Celery's names of the methods that are offered → the mark in the bytes."""
 MAX_PLAIN: Final = 64 * 2**20
 """Bytes that may come out of one payload or result."""
-WORTH: Final = 200
-"""Bytes below which nothing is compressed: the marker and the method's own frame would make up for it."""
 _WINDOWS: Final = {GZIP: 31, ZLIB: 15}
 
 

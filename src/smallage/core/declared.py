@@ -7,7 +7,6 @@ from math import isfinite
 from typing import Any, Final
 
 from smallage.core import options
-from smallage.core.compression import method
 from smallage.core.errors import ImproperlyConfigured
 from smallage.core.ids import check_queue
 
@@ -86,6 +85,12 @@ def check_rate(name: str, value: Any) -> None:
         raise _wrong(name, value, "a number of tasks a second, or text such as '10/m' (s, m or h)")
 
 
+def _compression(name: str, value: Any) -> None:
+    from smallage.core.compression import method
+
+    method(value)
+
+
 def _retry_kwargs(name: str, value: Any) -> None:
     if not isinstance(value, Mapping):
         raise _wrong(name, value, "a dict, such as {'max_retries': 5}")
@@ -101,7 +106,7 @@ _TESTS: Final[dict[str, Callable[[str, Any], Any]]] = {
     "expires": _seconds,
     "ignore_result": _flag,
     "serializer": serializer,
-    "compression": lambda name, value: method(value),
+    "compression": _compression,
     "max_retries": lambda name, value: options.retry_limit(value),
     "default_retry_delay": _seconds,
     "autoretry_for": _exceptions,

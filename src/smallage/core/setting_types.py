@@ -9,7 +9,6 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any, Final
 
-from smallage.core.compression import method
 from smallage.core.errors import ImproperlyConfigured
 from smallage.core.ids import check_queue
 from smallage.core.options import Deferred, limit, priority, seconds_us
@@ -212,6 +211,8 @@ def serializer(name: str, value: Any) -> Any:
 
 
 def compression(name: str, value: Any) -> str | None:
+    from smallage.core.compression import method
+
     try:
         method(value)
     except ImproperlyConfigured as error:

@@ -34,7 +34,7 @@ from smallage.core.codec.plain import (
     UUID_,
 )
 from smallage.core.codec.results import Marked, decode_note, decode_result, encode_mark, encode_note, encode_result
-from smallage.core.codec.squeezed import squeeze_payload, squeeze_result
+from smallage.core.codec.squeezed import WORTH, squeeze_payload, squeeze_result
 from smallage.core.codec.values import MARK, ROW, ZIPPED, decode_value, encode_value
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "TIME",
     "TIMEDELTA",
     "UUID_",
+    "WORTH",
     "ZIPPED",
     "ErrorData",
     "Marked",

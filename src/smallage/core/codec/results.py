@@ -9,7 +9,6 @@ from msgspec.msgpack import Ext
 
 from smallage.core.codec.plain import PLAIN
 from smallage.core.codec.values import MARK, ZIPPED, decode_outside, decode_value, encode, encode_value
-from smallage.core.compression import expand
 from smallage.core.errors import DecodeError
 from smallage.core.wrapped import HEAD, unwrap
 
@@ -50,6 +49,8 @@ def decode_result(data: bytes | None) -> Any:
         except Exception as error:
             raise DecodeError(f"not a result of ours: {error}") from None
         if type(outside) is Ext and outside.code == ZIPPED:
+            from smallage.core.compression import expand
+
             return decode_value(expand(bytes(outside.data)))
         if type(outside) is Ext:
             return Marked(*decode_note(bytes(outside.data)))
