@@ -17,6 +17,7 @@ from smallage.core.errors import TaskRevokedError
 from smallage.core.message import Cancelled, Claim, Crashed, Done, Failed, Outcome, Retry, Snooze
 from smallage.core.states import State
 from smallage.groups import GroupResult, Outcomes
+from smallage.request import running
 from smallage.result import EagerResult, restored
 from smallage.run import LocalContext, aexecute, execute
 from smallage.stores.base import GroupView, MemberResult
@@ -42,7 +43,9 @@ def apply(
     links, errbacks = trees.as_list(call.pop("link", None)), trees.as_list(call.pop("link_error", None))
     calls.check(call)
     worker = LocalContext(eager=True)
-    result = _run(task, args, kwargs, call, worker, {}, throw=False)
+    result = _run(task, args, kwargs, call, worker, {}, throw)
+    if worker.hook_error is not None:
+        raise worker.hook_error
     if result.state == "SUCCESS":
         result.linked = [_follow(task.app, link, (result.result,), throw) for link in links]
     elif result.state == "FAILURE":
@@ -62,7 +65,7 @@ def _call_errbacks(
     task: Task[Any, Any], result: EagerResult[Any], errbacks: list[Any], args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> None:
     """Error callbacks here and now, with the id of the failed task or with what it raised."""
-    from smallage.request import Request
+    from smallage.request import Context
     from smallage.workflows.following import takes_the_error
 
     for errback in errbacks:
@@ -73,7 +76,7 @@ def _call_errbacks(
             _follow(task.app, errback, (result.id,), False)
             continue
         assert isinstance(head, trees.Step)
-        request = Request.outside(task.app, task, args, kwargs)
+        request = Context.of(task, args, kwargs)
         request.update(id=result.id, is_eager=True, called_directly=False)
         try:
             call(request, result.result, result.traceback, *head.args, **head.kwargs)
@@ -104,7 +107,7 @@ def _apply_step(app: Smallage, step: trees.Step, throw: bool | None, args: Seque
 
 def _apply_fan(app: Smallage, fan: trees.Fan, throw: bool | None, args: Sequence[Any], parent: Any) -> Any:
     results = [apply_chain(app, member, throw, args) for member in fan.members]
-    header = _group_of(results, fan.id)
+    header = _group_of(app, results, fan.id)
     header.parent = parent
     if not fan.body:
         return header
@@ -124,10 +127,13 @@ def _run(
     call: dict[str, Any],
     worker: LocalContext,
     flags: Mapping[str, Any],
-    throw: bool | None = None,
+    throw: bool = False,
 ) -> EagerResult[R]:
     prepared = task.current()
     envelope, extras = task.call(prepared, args, kwargs, call)
+    above = running.get()
+    if above is not None and above.claim is not None:
+        extras = task.app.family(extras, call)
     claim = Claim(
         id=call.get("task_id") or new_id(),
         gen=1,
@@ -139,15 +145,17 @@ def _run(
         priority=envelope.priority,
         body_of=None if worker.outcomes is None else worker.outcomes.id,
     )
-    outcome = _to_the_end(task.app, task, claim, worker)
-    return _result(task, claim.id, outcome, worker, task.app.conf.task_eager_propagates if throw is None else throw)
+    outcome = _to_the_end(task.app, task, claim, worker, throw)
+    return _result(task, claim.id, outcome, worker)
 
 
-def _to_the_end(app: Smallage, task: Task[Any, Any], claim: Claim, worker: LocalContext) -> Outcome:
-    """Run and run again while the task asks for a retry."""
+def _to_the_end(app: Smallage, task: Task[Any, Any], claim: Claim, worker: LocalContext, throw: bool) -> Outcome:
+    """Run and run again while the task asks for a retry; with `throw` that is raised."""
     while True:
         outcome = _run_async(app, claim, worker) if task.is_async else execute(app, claim, worker)
         if isinstance(outcome, Retry):
+            if throw and worker.error is not None:
+                raise worker.error
             claim = _next(claim, outcome.payload, claim.failures + 1, claim.releases)
         elif isinstance(outcome, Snooze):
             claim = _next(claim, None, claim.failures, claim.releases + 1)
@@ -184,20 +192,17 @@ def _run_async(app: Smallage, claim: Claim, worker: LocalContext) -> Outcome:
     return ends[0]
 
 
-def _result(task: Task[Any, R], task_id: str, outcome: Outcome, worker: LocalContext, throw: bool) -> EagerResult[R]:
+def _result(task: Task[Any, R], task_id: str, outcome: Outcome, worker: LocalContext) -> EagerResult[R]:
     if isinstance(outcome, Done):
         value = codec.decode_result(outcome.result)
         if isinstance(value, codec.Marked):
-            return EagerResult(task_id, value.meta, value.state)
-        return EagerResult(task_id, None if value is None else task.convert_result(value), "SUCCESS")
+            return EagerResult(task_id, value.meta, value.state, None, task.name)
+        return EagerResult(task_id, None if value is None else task.convert_result(value), "SUCCESS", None, task.name)
     if isinstance(outcome, Cancelled):
-        return EagerResult(task_id, TaskRevokedError(outcome.reason), "REVOKED")
+        return EagerResult(task_id, TaskRevokedError(outcome.reason), "REVOKED", None, task.name)
     assert isinstance(outcome, (Failed, Crashed))
     error, text = restored(outcome.error)
-    error = worker.error or error
-    if throw:
-        raise error
-    return EagerResult(task_id, error, "FAILURE", text)
+    return EagerResult(task_id, worker.error or error, "FAILURE", text, task.name)
 
 
 # -- groups -------------------------------------------------------------------------------------------------------
@@ -224,20 +229,15 @@ class _Ended:
         return self._members[offset : offset + n]
 
 
-class EagerGroupResult(GroupResult[R]):
-    """A group that was run here and now."""
-
-    def __init__(self, name: str, members: list[EagerResult[R]], encoded: list[MemberResult]) -> None:
-        super().__init__(name, app=SimpleNamespace(store=_Ended(name, encoded)))  # type: ignore[arg-type]
-        self._by_id = {one.id: one for one in members}
-
-    def handle(self, task_id: str) -> EagerResult[R]:
-        return self._by_id[task_id]
+def _group_of(app: Smallage, results: list[Any], name: str | None = None) -> GroupResult[Any]:
+    """A group that was run here and now: its handles know all."""
+    return GroupResult(name or new_id(), results, app=app, sent=False)
 
 
-def _group_of(results: list[EagerResult[Any]], name: str | None = None) -> EagerGroupResult[Any]:
-    encoded = [_member(place, one) for place, one in enumerate(results)]
-    return EagerGroupResult(name or new_id(), results, encoded)
+def _outcomes_of(made: GroupResult[Any]) -> Outcomes:
+    """What the body of a group gets that was run here."""
+    encoded = [_member(place, one) for place, one in enumerate(made.results)]
+    return Outcomes(SimpleNamespace(store=_Ended(made.id, encoded)), made.id)  # type: ignore[arg-type]
 
 
 def _member(place: int, one: EagerResult[Any]) -> MemberResult:
@@ -251,9 +251,9 @@ def _member(place: int, one: EagerResult[Any]) -> MemberResult:
 
 def fan_out(task: Task[Any, R], rows: Sequence[Any], then: Any, call: dict[str, Any]) -> GroupResult[R]:
     """`Task.fan_out` here and now."""
-    made = _group_of([apply(task, args, kwargs, call) for args, kwargs in rows])
+    made = _group_of(task.app, [apply(task, args, kwargs, call) for args, kwargs in rows])
     if then is not None:
-        made.then = _body(task.app, signature(then), Outcomes(made.app, made.id), {})
+        made.then = _body(task.app, signature(then), _outcomes_of(made), {})
     return made
 
 

@@ -110,7 +110,13 @@ class Known(list[Any]):
         self._result = result
 
     def __call__(self) -> Iterator[MemberOutcome]:
-        return Members(self._result)()
+        if self._result._stored() is not None:
+            yield from Members(self._result)()
+            return
+        look(self._result.app, self)
+        for index, one in enumerate(self):
+            state, value, _ = one._read()
+            yield MemberOutcome(index, state, value)
 
 
 class Body(AsyncResult[Any]):
@@ -138,6 +144,7 @@ class GroupResult(Counters, ResultSet[R]):
         task: Task[Any, R] | None = None,
         then: AsyncResult[Any] | None = None,
         expected: int = 0,
+        sent: bool = True,
         **_: Any,
     ) -> None:
         from smallage.app import current_app, new_id
@@ -149,8 +156,8 @@ class GroupResult(Counters, ResultSet[R]):
         self.expected = expected
         """Members that a group of like tasks will have, for who sent it."""
         self._given: Known | None = None if results is None else Known(self, results)
-        self._changed = False
-        """The members are other ones than the store's."""
+        self._changed = not sent
+        """The members are none that the store has under this id."""
         self._task = task
 
     @classmethod

@@ -29,6 +29,8 @@ direct: ContextVar[Request | None] = ContextVar("smallage_direct", default=None)
 
 MAX_CHILDREN = 1_000
 """Children of a run that are remembered."""
+MAX_MEMBERS = 10_000
+"""Members of a header that are looked at for the one that ended last."""
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
@@ -46,11 +48,15 @@ class Request:
     kwargs: Any = None
     extras: dict[str, Any]
     # Celery's fields that always look like this here:
-    reply_to: str | None = None
     stamps: Any = None
     stamped_headers: Any = None
-    children: Any = ()
-    """Handles of what this run has sent."""
+    logfile: Any = None
+    loglevel: Any = None
+    utc: Any = None
+    origin: str | None = None
+    """Celery's, who sent the task: not kept, it would go with every message."""
+    sent: Any = ()
+    """Handles of what this run has sent, as `children` shows them."""
     # what this run did so far:
     ordinal = 0
     """Tasks pushed by this run."""
@@ -58,6 +64,8 @@ class Request:
     """The last state and meta given to `update_state`."""
     pending_retry: BaseException | None = None
     """A retry that was asked for with throw=False; it happens when the body returns."""
+    local: Any = None
+    """The context of a run without a worker."""
     limit_override: int | None = None
     """`max_retries` given to the last `retry()`."""
 
@@ -80,13 +88,6 @@ class Request:
         self.hostname = hostname
         self.began = monotonic()
 
-    @classmethod
-    def outside(cls, app: Smallage, task: Task[Any, Any], args: Any = (), kwargs: Any = None) -> Request:
-        """The request of a task that was called as a function, or that does not run."""
-        made = cls(app, task, None, list(args), dict(kwargs or {}), {})
-        made.called_directly = True
-        return made
-
     # -- identity -------------------------------------------------------------------------------------------------
     @cached_property
     def id(self) -> Any:
@@ -97,6 +98,12 @@ class Request:
     def prepared(self) -> Prepared:
         """The task's options as they stood when the run began."""
         return self.task_object.current()
+
+    @property
+    def current(self) -> Prepared:
+        """The same, as they stand now."""
+        prepared = self.prepared
+        return prepared if prepared.version == self.app.conf.version else self.task_object.current()
 
     @cached_property
     def task(self) -> str:
@@ -125,10 +132,28 @@ class Request:
 
     @cached_property
     def parent_id(self) -> Any:
+        """The task that this one came from: that sent it, that stood before it in its chain, or, for the body of a
+        chord, the member that ended last."""
+        if self.claim is not None and self.claim.body_of is not None and "c" in self.extras and not self.is_eager:
+            return self._last_member() or self.extras.get("p")
         return self.extras.get("p")
+
+    def _last_member(self) -> str | None:
+        assert self.claim is not None
+        assert self.claim.body_of is not None
+        store, last, ended = self.app.store, None, 0
+        for offset in range(0, MAX_MEMBERS, 1_000):
+            page = store.results(self.claim.body_of, offset, 1_000)
+            for view in store.state([one.id for one in page]):
+                if view is not None and view.ended_us >= ended:
+                    last, ended = view.id, view.ended_us
+            if len(page) < 1_000:
+                break
+        return last
 
     @cached_property
     def root_id(self) -> Any:
+        """The first task of all that led to this one."""
         return self.extras.get("o") or self.extras.get("p") or self.id
 
     @cached_property
@@ -189,17 +214,31 @@ class Request:
         """Remember what this run has sent, unless the task or the call forbids it."""
         if handle is None or not self.task_object.trail or call.get("add_to_parent") is False:
             return
-        if not self.children:
-            self.children = []
         if len(self.children) < MAX_CHILDREN:
             self.children.append(handle)
+
+    @property
+    def children(self) -> Any:
+        """Handles of what this run has sent."""
+        if not self.sent and type(self.sent) is tuple:
+            self.sent = []
+        return self.sent
+
+    @children.setter
+    def children(self, handles: Any) -> None:
+        self.sent = handles
+
+    @property
+    def taskset(self) -> Any:
+        """Celery's old name of `group`."""
+        return self.group
 
     def kept(self) -> dict[str, Any]:
         """What is kept with the result: the children's ids, and the call if `result_extended` asks for it."""
         kept: dict[str, Any] = {}
-        if self.children:
-            kept["c"] = [[one.id] if hasattr(one, "completed_count") else one.id for one in self.children]
-        if self.prepared.extended:
+        if self.sent:
+            kept["c"] = [[one.id] if hasattr(one, "completed_count") else one.id for one in self.sent]
+        if self.current.extended:
             kept["x"] = self._call()
         return kept
 
@@ -215,7 +254,23 @@ class Request:
 
     @cached_property
     def correlation_id(self) -> Any:
-        return self.id
+        return self._option("correlation_id") or self.id
+
+    @cached_property
+    def reply_to(self) -> Any:
+        return self._option("reply_to")
+
+    @cached_property
+    def argsrepr(self) -> Any:
+        return self._option("argsrepr")
+
+    @cached_property
+    def kwargsrepr(self) -> Any:
+        return self._option("kwargsrepr")
+
+    def _option(self, name: str) -> Any:
+        """An option of the call that only travels along."""
+        return self.extras.get("y", {}).get(name)
 
     @cached_property
     def shadow(self) -> Any:
@@ -249,12 +304,10 @@ class Request:
         return self.claim.priority if self.claim is not None else 0
 
     @cached_property
-    def origin(self) -> Any:
-        return None
-
-    @cached_property
     def eta(self) -> str | None:
-        """The instant asked for with `eta`, as ISO-8601 text."""
+        """The instant asked for with `eta` or `countdown`, as ISO-8601 text."""
+        if "d" in self.extras and self.claim is not None and self.claim.pushed_us:
+            return isoformat(self.claim.pushed_us + self.extras["d"]) if not self.retries else None
         return isoformat(self.extras.get("a"))
 
     @cached_property
@@ -306,9 +359,30 @@ class Request:
 
     def update(self, *sources: Any, **values: Any) -> None:
         """Set attributes."""
-        for source in sources:
-            self.__dict__.update(source)
-        self.__dict__.update(values)
+        for source in (*sources, values):
+            for name, value in dict(source).items():
+                setattr(self, name, value)
+        given = {name for source in (*sources, values) for name in source}
+        if "timelimit" in given:
+            self.time_limit, self.soft_time_limit = self.timelimit or (None, None)
+
+    def as_execution_options(self) -> dict[str, Any]:
+        """The run's own as options of `apply_async`, for a call that is to stand for it."""
+        return {
+            "task_id": self.id,
+            "root_id": self.root_id,
+            "parent_id": self.parent_id,
+            "group_id": self.group,
+            "group_index": self.group_index,
+            "shadow": self.shadow,
+            "chain": self.chain,
+            "link": self.callbacks,
+            "link_error": self.errbacks,
+            "soft_time_limit": self.soft_time_limit,
+            "time_limit": self.time_limit,
+            "headers": self.headers,
+            "reply_to": self.reply_to,
+        }
 
     def __getattr__(self, name: str) -> Any:
         headers = self.__dict__.get("extras", {}).get("h")
@@ -327,3 +401,34 @@ class Request:
         ordinal = self.ordinal
         self.ordinal = ordinal + 1
         return child_id(claim.id, claim.gen, claim.failures, ordinal, digest)
+
+
+class Context(Request):
+    """The request of a task that was called as a function, or that does not run; or one of your own, as Celery's."""
+
+    before: Request | None = None
+    """The one that `push_request` put it before."""
+    args: Any = None
+
+    def __init__(self, *given: Any, **more: Any) -> None:
+        self.extras = {}
+        self.began = monotonic()
+        self.called_directly = True
+        self.update(*given, **more)
+
+    @classmethod
+    def of(cls, task: Task[Any, Any], args: Any = None, kwargs: Any = None) -> Context:
+        """The empty request of a task, or that of a call."""
+        made = cls()
+        made.task_object, made.app = task, task.app
+        if args is not None:
+            made.args, made.kwargs = list(args), dict(kwargs or {})
+        return made
+
+    def clear(self) -> None:
+        """Forget all attributes."""
+        self.__dict__.clear()
+        self.extras = {}
+
+    def __repr__(self) -> str:
+        return f"<Context {self.__dict__.get('id')}>"

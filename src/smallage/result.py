@@ -99,17 +99,26 @@ class AsyncResult(Node, Generic[R]):
 
     def _note(self, view: TaskView | None) -> None:
         """The store has the task like this."""
-        if view is not None and view.state in TERMINAL:
+        if reading.has_ended(view):
             self._ended = view
 
     def _read(self) -> tuple[str, Any, str | None]:
         """(state, result or info, traceback) in Celery's terms."""
         if self._known is not None:
             return self._known
-        found = read(self._view(), self._convert)
+        view = self._view()
+        if self._is_silent(view):
+            return "PENDING", None, None
+        found = read(view, self._convert)
         if self._ended is not None:
             self._known = found
         return found
+
+    def _is_silent(self, view: TaskView | None) -> bool:
+        """True if nothing is told of the task, since its result is ignored."""
+        if self.unkept and (self._task is None or not self._task.store_errors_even_if_ignored):
+            return True
+        return view is not None and view.ignored
 
     def _convert(self, value: Any) -> Any:
         return self._task.convert_result(value) if self._task is not None else value
@@ -118,7 +127,8 @@ class AsyncResult(Node, Generic[R]):
     def state(self) -> str:
         """PENDING, STARTED, RETRY, SUCCESS, FAILURE, REVOKED, IGNORED or a state of the task's own.
 
-        A task with `ignore_result` reads SUCCESS for a minute after its end, then PENDING, as an unknown id does."""
+        A task whose result is ignored reads PENDING, as an unknown id does; by its id alone it shows what it is doing,
+        and that it has failed."""
         return self._read()[0]
 
     status = state
@@ -200,9 +210,8 @@ class AsyncResult(Node, Generic[R]):
         return self._view() is not None
 
     def ready(self) -> bool:
-        """True when the task has ended, however it did."""
-        view = self._view()
-        return view is not None and view.state in TERMINAL
+        """True when the task has ended, however it did. With an ignored result that is known for a minute."""
+        return reading.has_ended(self._view())
 
     def successful(self) -> bool:
         """True when the task has ended well."""
@@ -369,7 +378,7 @@ def _telling(result: AsyncResult[Any], on_message: Callable[[dict[str, Any]], An
         if stands != last[0]:
             last[0] = stands
             on_message(reading.meta_of(view, result.id, result._convert))
-        return view is not None and view.state in TERMINAL
+        return reading.has_ended(view)
 
     return over
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import time
 import traceback as tracebacks
@@ -93,7 +94,9 @@ class LocalContext:
     outcomes: Any = None
     """What a group's body gets, instead of reading it from the store."""
     error: BaseException | None = None
-    """What made the last run fail."""
+    """What made the last run fail, or be tried again."""
+    hook_error: BaseException | None = None
+    """What a hook raised after the body."""
 
     def now(self) -> float:
         return time.time()
@@ -235,6 +238,7 @@ def _open(app: Smallage, claim: Claim, worker: WorkerContext) -> Request | Outco
             request.args, request.kwargs = prepared.convert(args, kwargs, claim.body_of is not None)
         if type(worker) is LocalContext:
             request.is_eager = worker.eager
+            request.local = worker if worker.eager else None
         if claim.body_of is not None:
             _give_outcomes(request, worker)
         if prepared.ack == "early":
@@ -256,7 +260,10 @@ def _followed_up(
     request = Request(app, task or unknown_task(app, claim.name), claim, args, kwargs, extras, worker.hostname)
     token = running.set(request)
     try:
-        return follow_up(request)
+        outcome = follow_up(request)
+        if claim.reason in ("expired", "revoked"):
+            _signal_revoked(request, expired=claim.reason == "expired")
+        return outcome
     except StoreError as error:
         logger.warning("What follows %s[%s] waits for the store: %s", claim.name, claim.after, error)
         return Snooze(STORE_AWAY_US)
@@ -299,7 +306,19 @@ def _before(request: Request) -> None:
     task = request.task_object
     if signals.task_prerun.receivers:
         signals.task_prerun.send(task, task_id=request.id, task=task, args=request.args, kwargs=request.kwargs)
+    if request.prepared.tracked and not request.is_eager:
+        _show_start(request)
     task.before_start(request.id, request.args, request.kwargs)
+
+
+def _show_start(request: Request) -> None:
+    """STARTED, with the process that runs it."""
+    assert request.claim is not None
+    note = codec.encode_note("STARTED", {"pid": os.getpid(), "hostname": request.hostname})
+    try:
+        request.app.store.progress(request.claim, note)
+    except StoreError as error:
+        logger.warning("The start of %s[%s] cannot be shown: %s", request.task, request.id, error)
 
 
 # -- after the body -----------------------------------------------------------------------------------------------
@@ -322,7 +341,7 @@ def _returned(request: Request, value: Any, worker: WorkerContext) -> Outcome:
         except (EncodeError, PayloadTooLarge) as error:
             return _failed(request, _said_of_result(error, claim), None, worker)
     done = Done(result)
-    if request.extras or request.children or request.prepared.extended:
+    if request.extras or request.sent or request.current.extended:
         try:
             done = _with_followers(request, value, done)
         except Exception as error:
@@ -364,21 +383,24 @@ def _raised(request: Request, error: BaseException, worker: WorkerContext) -> Ou
     if isinstance(error, Replace):
         return _replaced(request, error, worker)
     if isinstance(error, Ignore):
-        state, meta = request.note or ("IGNORED", None)
-        mark = codec.encode_mark(state, meta)
-        if "n" in request.extras:
-            from smallage.workflows.following import with_ends
-
-            return with_ends(request, Done(mark), "done", codec.encode_mark("IGNORED", None))  # type: ignore[no-any-return]
-        return Done(mark)
+        return _ignored(request, error)
     if isinstance(error, Reject):
         return _rejected(request, error, worker)
     if isinstance(error, Exception):
-        again = _automatic(request, error, worker)
-        if again is not None:
-            return again
-        return _failed(request, error, error, worker)
+        return _automatic(request, error, worker) or _failed(request, error, error, worker)
     return _stopped(request, error, worker)
+
+
+def _ignored(request: Request, error: Ignore) -> Done:
+    """The task wants no end of its own; a state that it has set stays."""
+    state, meta = request.note or ("IGNORED", None)
+    done = Done(codec.encode_mark(state, meta))
+    if "n" in request.extras:
+        from smallage.workflows.following import with_ends
+
+        done = with_ends(request, done, "done", codec.encode_mark("IGNORED", None))
+    _signal_postrun(request, error, "IGNORED")
+    return done
 
 
 def _stopped(request: Request, error: BaseException, worker: WorkerContext) -> Outcome:
@@ -387,10 +409,15 @@ def _stopped(request: Request, error: BaseException, worker: WorkerContext) -> O
     assert claim is not None
     if isinstance(error, Terminated):
         logger.info("Task %s[%s] was terminated", claim.name, claim.id, extra=_fields(claim))
+        _signal_revoked(request, terminated=True)
         return Cancelled(reason="terminated")
     if isinstance(error, HardTimeout):
         seconds = request.time_limit
-        return _failed(request, TimeLimitExceeded(*(() if seconds is None else (seconds,))), error, worker)
+        over = TimeLimitExceeded(*(() if seconds is None else (seconds,)))
+        if task.acks_on_timeout is False:
+            logger.warning("Task %s[%s] met its time limit: a crash", claim.name, claim.id, extra=_fields(claim))
+            return Crashed(codec.encode_error(over))
+        return _failed(request, over, error, worker)
     if isinstance(error, (SystemExit, KeyboardInterrupt)):
         name = type(error).__name__
         logger.warning("Task %s[%s] raised %s: a crash", claim.name, claim.id, name, extra=_fields(claim))
@@ -404,39 +431,49 @@ def _replaced(request: Request, error: Replace, worker: WorkerContext) -> Outcom
     from smallage.workflows.replacing import replaced
 
     try:
-        return Replaced((replaced(request, error.chain),))
+        outcome = Replaced((replaced(request, error.chain),))
+        _signal_postrun(request, error, "IGNORED")
+        return outcome
     except Exception as problem:
         return _failed(request, problem, problem, worker)
 
 
 # -- retries ------------------------------------------------------------------------------------------------------
 def _automatic(request: Request, error: Exception, worker: WorkerContext) -> Outcome | None:
-    """The retry of a task with `autoretry_for`, or None if the error is not one of those or retries are used up."""
+    """What becomes of a task with `autoretry_for`: the outcome of its `retry`; None if the error is not one of those,
+    or a retry was asked for before it."""
     task = request.task_object
-    if not task.autoretry_for or not isinstance(error, tuple(task.autoretry_for)):
+    if not task.autoretry_for or not isinstance(error, tuple(task.autoretry_for)) or request.pending_retry is not None:
         return None
     if task.dont_autoretry_for and isinstance(error, tuple(task.dont_autoretry_for)):
         return None
     if isinstance(error, (MaxRetriesExceededError, DecodeError)):
         return None
-    limit = request.limit_override
-    if limit is None:
-        limit = task.retry_kwargs.get("max_retries", task.max_retries)
-    if retry.refused(request.retries, limit):
-        return None
-    delay = retry.automatic_delay(task, request.retries, worker.rng)
-    again = RetryError(exc=error, when=task.default_retry_delay if delay is None else delay)
-    again.__traceback__ = error.__traceback__
-    return _retried(request, again, worker, counted=True)
+    given = dict(task.retry_kwargs)
+    if request.limit_override is not None:
+        given["max_retries"] = request.limit_override
+    if task.retry_backoff:
+        given["countdown"] = retry.automatic_delay(task, request.retries, worker.rng)
+    token = running.set(request)
+    try:
+        task.retry(exc=error, **given)
+    except RetryError as again:
+        again.__traceback__ = error.__traceback__
+        return _retried(request, again, worker)
+    except Exception as refusal:
+        return _failed(request, refusal, refusal, worker)
+    finally:
+        running.reset(token)
+    return None
 
 
-def _retried(request: Request, error: RetryError, worker: WorkerContext, counted: bool = False) -> Outcome:
-    """The outcome of a retry: when, and what changes. `counted`: retries were found not to be used up."""
+def _retried(request: Request, error: RetryError, worker: WorkerContext) -> Outcome:
+    """The outcome of a retry: when, and what changes."""
     task, claim, plan = request.task_object, request.claim, error.sig
     assert claim is not None
     call: dict[str, Any] = dict(plan.options) if plan is not None else {}
     if "countdown" not in call and "eta" not in call:
-        if not counted and plan is None and retry.refused(request.retries, task.max_retries):
+        if plan is None and retry.refused(request.retries, task.max_retries):
             return _failed(request, error, error, worker)
         when = error.when if error.when is not None else task.default_retry_delay
         call["countdown" if isinstance(when, (int, float)) else "eta"] = when
@@ -446,6 +483,8 @@ def _retried(request: Request, error: RetryError, worker: WorkerContext, counted
         outcome = _again(request, call, plan, data, worker)
     except Exception as problem:  # options out of bounds, arguments that cannot travel
         return _failed(request, problem, problem, worker)
+    if type(worker) is LocalContext:
+        worker.error = error
     _after_retry(request, error, data)
     return outcome
 
@@ -484,7 +523,8 @@ def _new_payload(request: Request, call: dict[str, Any], plan: Any) -> bytes | N
     """The payload of the next attempt if anything in it changes, else None."""
     task = request.task_object
     extras = calls.call_extras(call, task.own_limits())
-    extras.pop("a", None)
+    for name in ("a", "d"):
+        extras.pop(name, None)
     changed = plan is not None and plan.changed
     if not changed and not extras:
         return None
@@ -499,11 +539,13 @@ def _rejected(request: Request, error: Reject, worker: WorkerContext) -> Outcome
     claim = request.claim
     assert claim is not None
     if error.requeue:
+        _signal_postrun(request, error, "REJECTED")
         return Snooze(retry.reject_delay_us(claim.releases))
     if type(worker) is LocalContext:
         worker.error = error
     text = _traceback(error)
     failed = _with_errbacks(request, error, text)
+    _signal_postrun(request, error, "REJECTED")
     _signal_failure(request, error, text)
     return failed
 
@@ -561,7 +603,7 @@ def _failed(request: Request, error: BaseException, raised: BaseException | None
     if not isinstance(error, ChordError):
         _guarded(request, "on_failure", error, claim.id, request.args, request.kwargs, ExceptionInfo(error, text))
     _signal_failure(request, error, text)
-    _after_return(request, "FAILURE", error, ExceptionInfo(error, text))
+    _after_return(request, "FAILURE", error)
     return failed
 
 
@@ -583,10 +625,12 @@ def _fields(claim: Claim) -> dict[str, Any]:
 
 
 def _guarded(request: Request, hook: str, *values: Any) -> None:
-    """Call a hook of the task; what it raises is logged and changes nothing."""
+    """Call a hook of the task; what it raises is logged and changes nothing; under `apply()` it is raised there."""
     try:
         getattr(request.task_object, hook)(*values)
-    except Exception:
+    except Exception as error:
+        if request.local is not None:
+            request.local.hook_error = request.local.hook_error or error
         logger.exception("%s of %s[%s] failed", hook, request.task, request.id)
 
 
@@ -603,16 +647,27 @@ def _signal_failure(request: Request, error: BaseException, text: str | None) ->
         )
 
 
+def _signal_revoked(request: Request, terminated: bool = False, expired: bool = False) -> None:
+    if signals.task_revoked.receivers:
+        signals.task_revoked.send(
+            request.task_object,
+            request=request,
+            terminated=terminated,
+            signum="SIGTERM" if terminated else None,
+            expired=expired,
+        )
+
+
 def _after_success(request: Request, value: Any) -> None:
     task = request.task_object
     _guarded(request, "on_success", value, request.id, request.args, request.kwargs)
     if signals.task_success.receivers:
         signals.task_success.send(task, result=value, runtime=time.monotonic() - request.began)
-    _after_return(request, "SUCCESS", value, None)
+    _after_return(request, "SUCCESS", value)
 
 
-def _after_return(request: Request, status: str, value: Any, einfo: ExceptionInfo | None) -> None:
-    _guarded(request, "after_return", status, value, request.id, request.args, request.kwargs, einfo)
+def _after_return(request: Request, status: str, value: Any) -> None:
+    _guarded(request, "after_return", status, value, request.id, request.args, request.kwargs, None)
     _signal_postrun(request, value, status)
 
 
@@ -637,7 +692,8 @@ def _after_retry(request: Request, error: RetryError, data: bytes) -> None:
         assert request.claim is not None
         when, name = error.humanize(), type(cause).__name__
         logger.info("Task %s[%s] retry: %s %s", request.task, request.id, name, when, extra=_fields(request.claim))
-    _guarded(request, "on_retry", cause, request.id, request.args, request.kwargs, info)
+    given = error.exc if isinstance(error.exc, BaseException) else None
+    _guarded(request, "on_retry", given, request.id, request.args, request.kwargs, info)
     if signals.task_retry.receivers:
         signals.task_retry.send(request.task_object, request=request, reason=error, einfo=info)
     _signal_postrun(request, error, "RETRY")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from smallage import run
+from smallage.core.errors import BackendStoreError
 from smallage.core.message import is_uuid
 from smallage.testing import FaultyStore
 
@@ -61,7 +62,7 @@ def test_what_it_says(bench):
         "crashes": 0,
         "generation": 1,
         "expires": "2027-01-15T08:01:00+00:00",
-        "eta": None,
+        "eta": "2027-01-15T08:00:05+00:00",
         "waited": 5.0,
         "ignore_result": False,
         "correlation_id": "x",
@@ -250,16 +251,25 @@ def test_a_state_of_its_own(bench):
     assert (result.state, result.result) == ("SUCCESS", "end")
 
 
-def test_update_state_is_for_the_own_run_only(bench):
+def test_update_state_of_others(bench):
     @bench.app.task(bind=True)
-    def work(self):
-        self.update_state("another", state="X")
+    def work(self, other):
+        self.update_state(other, state="X", meta={"n": 1})
 
     with pytest.raises(RuntimeError, match="run by a worker"):
         work.update_state(state="X")
-    result = work.delay()
-    bench.run()
-    assert isinstance(result.get(propagate=False), ValueError)
+    running = work.delay("")
+    (claim,) = bench.claim()
+    waiting = work.apply_async(("",), countdown=60)
+    nobody = bench.app.AsyncResult("never-sent")
+    for other in (running, nobody):
+        work.update_state(other.id, "X", {"n": 1})
+        assert (other.state, other.info, other.ready()) == ("X", {"n": 1}, False)
+    with pytest.raises(BackendStoreError, match="own run alone"):
+        work.update_state(waiting.id, "X")
+    assert (waiting.state, bench.store.audit()) == ("PENDING", [])
+    assert bench.settle(claim, bench.execute(claim)) == "ok"
+    assert running.state == "SUCCESS"
 
 
 def test_a_run_that_lost_its_claim_shows_nothing(bench):

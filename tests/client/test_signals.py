@@ -106,7 +106,7 @@ def test_an_ignored_end_has_no_after_return(bench, heard):
 
     work.delay()
     bench.run()
-    assert said[2:] == []
+    assert said[2:] == [("task_postrun", "IGNORED")]
 
 
 def test_what_before_start_raises_fails_the_task(bench):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from smallage.app.refused import NotOffered
 from smallage.core.store_url import place
+from smallage.results.reading import meta_of
+from smallage.results.saving import store_result
 
 if TYPE_CHECKING:
     from smallage.app.base import Smallage
@@ -18,17 +19,9 @@ class Backend:
         self.app = app
 
     def get_task_meta(self, task_id: str, cache: bool = True) -> dict[str, Any]:
-        """What is known of a task: `task_id status result traceback children date_done` and more."""
-        result = self.app.AsyncResult(task_id)
-        done = result.date_done
-        return {
-            "task_id": task_id,
-            "status": result.state,
-            "result": result.result,
-            "traceback": result.traceback,
-            "children": [one.as_tuple() for one in getattr(result, "children", None) or ()],
-            "date_done": None if done is None else done.isoformat(),
-        }
+        """What is known of a task: `task_id status result traceback children date_done`, with `result_extended` also
+        `name args kwargs worker retries queue`."""
+        return meta_of(self.app.store.state([task_id])[0], task_id)
 
     def get_state(self, task_id: str) -> str:
         return self.app.AsyncResult(task_id).state
@@ -45,14 +38,26 @@ class Backend:
         """Remove a result."""
         self.app.AsyncResult(task_id).forget()
 
-    def store_result(self, task_id: str, *_: Any, **__: Any) -> NoReturn:
-        """Refused: a result is written by the run that has it, in the act that ends the task."""
-        raise NotOffered(
-            "backend.store_result is not offered: a result is written in the act that ends the task, by its run alone. "
-            "Use self.update_state in the task."
-        )
+    def store_result(
+        self, task_id: str, result: Any, state: str, traceback: str | None = None, request: Any = None, **_: Any
+    ) -> Any:
+        """Have a task read as being in `state` with `result`: one that runs until it ends, one that was never sent from
+        now on. Raises BackendStoreError for one that waits to be run; a good end is not written over. Returns
+        `result`."""
+        store_result(self.app, task_id, result, state, traceback)
+        return result
 
-    mark_as_done = mark_as_failure = mark_as_started = store_result
+    def mark_as_started(self, task_id: str, **meta: Any) -> Any:
+        """Show a running task as STARTED, with `meta` as its info."""
+        return self.store_result(task_id, meta, "STARTED")
+
+    def mark_as_done(self, task_id: str, result: Any, request: Any = None, **_: Any) -> None:
+        """`store_result` of a good end."""
+        self.store_result(task_id, result, "SUCCESS")
+
+    def mark_as_failure(self, task_id: str, exc: BaseException, traceback: str | None = None, **_: Any) -> None:
+        """`store_result` of a bad end."""
+        self.store_result(task_id, exc, "FAILURE", traceback)
 
     def ensure_chords_allowed(self) -> None:
         """They always are."""

@@ -9,7 +9,7 @@ Extras of a payload, each present only when set:
     k  callbacks, each a chain        e  error callbacks, each a chain
     n  the rest of the chain          f  arguments that go before each member's own (in a group's template)
     g  [id, place] of a group that is only named        r  how often the task was replaced
-    y  options of the call that nobody here knows
+    d  countdown in µs                    y  options of the call that only travel along
 """
 
 from __future__ import annotations
@@ -46,11 +46,14 @@ CALL_OPTIONS: Final = frozenset(
 QUIET_OPTIONS: Final = frozenset(
     (
         *("producer", "connection", "publisher", "serializer", "compression", "exchange", "exchange_type"),
-        *("routing_key", "delivery_mode", "reply_to", "argsrepr", "kwargsrepr", "correlation_id", "origin"),
+        *("routing_key", "delivery_mode", "origin"),
         *("router", "route_name", "result_cls", "mandatory", "immediate"),
     )
 )
 """Celery's options of `apply_async` that need nothing done here."""
+
+KEPT_OPTIONS: Final = frozenset(("reply_to", "argsrepr", "kwargsrepr", "correlation_id"))
+"""Celery's options of `apply_async` that travel with the call and are read from `self.request`."""
 
 
 def seconds_us(value: Any, what: str, least: float = 0.0) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from smallage.core import codec
 from smallage.core.errors import DecodeError
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 READY_STATES = frozenset({"SUCCESS", "FAILURE", "REVOKED", "IGNORED"})
 PROPAGATE_STATES = frozenset({"FAILURE", "REVOKED"})
 EXCEPTION_STATES = frozenset({"RETRY", "FAILURE", "REVOKED"})
+
+HANDED_IN: Final = "smallage.handed_in"
+"""The name under which results stand in the store that were handed in from outside of a task."""
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
@@ -54,6 +57,13 @@ def _read_open(view: TaskView, state: str) -> tuple[str, Any, str | None]:
     if view.state == "running":
         return own, meta, None
     return state, None, None
+
+
+def has_ended(view: TaskView | None) -> bool:
+    """True for a task that has ended; not for one whose state was only handed in, as that of one that goes on."""
+    if view is None or view.state not in TERMINAL:
+        return False
+    return view.name != HANDED_IN or read(view)[0] in READY_STATES
 
 
 def date_done(view: TaskView | None) -> dt.datetime | None:

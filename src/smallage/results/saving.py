@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from smallage.core import codec, options
 from smallage.core.errors import BackendStoreError, PushConflict
 from smallage.core.message import Claim, Done, Envelope, Message, Outcome, settlement
+from smallage.results import reading
+from smallage.results.reading import HANDED_IN
 from smallage.stores.base import ClaimRequest, SessionInfo
 
 if TYPE_CHECKING:
     from smallage.app import Smallage
     from smallage.groups import GroupResult
-
-HANDED_IN: Final = "smallage.handed_in"
-"""The name under which such results stand in the store."""
-
 
 def hand_in(app: Smallage, task_id: str, outcome: Outcome) -> None:
     """Let a task with this id, which was never sent, have ended like this. It is pushed to a queue of its own, claimed
@@ -48,7 +46,7 @@ def store_result(app: Smallage, task_id: str, result: Any, state: str, traceback
     view = app.store.state([task_id])[0]
     if view is not None and view.state == "running" and show_state(app, task_id, state, result):
         return
-    if view is not None and view.state == "done":
+    if view is not None and view.state == "done" and reading.has_ended(view):
         return  # a good result is not written over
     app.store.forget([task_id])
     hand_in(app, task_id, _outcome(result, state, traceback))
