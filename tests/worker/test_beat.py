@@ -13,13 +13,14 @@ from smallage.core.canvas import chord, group
 from smallage.core.entries import BeatLazyFunc
 from smallage.core.errors import ImproperlyConfigured, StoreUnavailable
 from smallage.core.schedule import BaseSchedule, instant, moment
-from smallage.schedules import crontab, schedule
+from smallage.schedules import crontab, schedule, ticks
 from smallage.schedules.ticks import tick_id
 from smallage.stores import base
 from smallage.testing import start_worker
 from smallage.testing.clock import FakeClock
 from smallage.testing.wrapper import Wrapper
 from smallage.worker.beat import Beat
+from tests.worker.conftest import until
 
 DAY = 86_400
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -196,6 +197,27 @@ def test_a_step_says_when_to_look_again(store, clock):
     assert beat.step() == 1.5
 
 
+def test_a_thousand_schedules_are_looked_at_when_they_are_due(store, clock, monkeypatch):
+    looks = []
+    look_at = ticks.look_at
+
+    def counted(*given):
+        looks.append(given)
+        return look_at(*given)
+
+    monkeypatch.setattr(ticks, "look_at", counted)
+    entries = {f"s{n}": {"task": "work", "schedule": 1000 + n} for n in range(1000)}
+    beat = Beat(an_app(store, entries))
+    beat.step()
+    assert len(looks) == 1000
+    clock.advance(1000)
+    assert beat.step() == 1.0
+    assert len(looks) == 1001
+    clock.advance(5)
+    beat.step()
+    assert len(looks) == 1001 + 1 + 5
+
+
 def test_without_schedules_there_is_nothing_to_wait_for(store):
     verbs = []
 
@@ -270,7 +292,8 @@ def test_workflows_are_sent_with_everything_that_follows(store, clock):
         clock.advance(60)
         for beat in beats:
             beat.step()
-    start_worker(app, burst=True).join()
+    with start_worker(app):
+        until(lambda: len(seen) >= 12)
     assert sorted(map(str, seen)) == sorted(
         map(str, 2 * [(None, 2), (0,), (1,), (2,), ([None, None], "body"), (None, "linked")])
     )
@@ -354,11 +377,12 @@ def test_add_periodic_task(store, clock):
         app.add_periodic_task(0, work.s())
 
 
-def test_entries_are_added_when_the_app_is_configured(store):
+@pytest.mark.parametrize("moment", ["on_after_configure", "on_after_finalize"])
+def test_entries_are_added_when_the_app_is_ready(store, moment):
     app = Smallage("shop", broker="memory://", set_as_current=False)
     app.use_store(store)
 
-    @app.on_after_configure.connect
+    @getattr(app, moment).connect
     def setup(sender, **_):
         sender.add_periodic_task(10, sender.signature("work", ("hello",)), name="ten", expires=5)
 

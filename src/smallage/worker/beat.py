@@ -62,6 +62,8 @@ class Beat:
         self._views: dict[str, ScheduleView] | None = None
         """The stored schedules as last read; None: read them anew."""
         self._ticks: dict[str, tuple[ScheduleView, Tick | None]] = {}
+        self._next: dict[str, tuple[Tick, float]] = {}
+        """When the ticks of a schedule are looked at again; of another tick than this nothing is known yet."""
         self._failed: dict[str, int] = {}
         """The instant at which a schedule's message could not be made."""
         self._synced = False
@@ -123,11 +125,18 @@ class Beat:
 
     def _serve(self, name: str, tick: Tick, now_us: int, deadline: float | None) -> float:
         """Fire what is due of one schedule; the instant of its next look."""
+        known = self._next.get(name)
+        if known is not None and known[0] is tick and now_us < known[1]:
+            return known[1]
+        self._next[name] = (tick, following := self._look(name, tick, now_us, deadline))
+        return following
+
+    def _look(self, name: str, tick: Tick, now_us: int, deadline: float | None) -> float:
         try:
             found = ticks.look_at(tick, now_us, deadline)
         except Exception:
             logger.exception("The schedule %r cannot tell when it is due; asking again later", name)
-            return math.inf
+            return now_us + LONGEST * SECOND_US
         for instant_us in found.fire:
             if instant_us <= self._failed.get(name, 0):
                 continue
