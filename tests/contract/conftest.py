@@ -13,8 +13,6 @@ from smallage.testing import FakeClock
 from tests.contract.kit import Session
 
 KINDS = ("memory", "sqlite", "redis")
-PENDING: set[tuple[str, str]] = {("sqlite", "walk"), ("redis", "walk")}
-"""What a store still lacks, as (kind, `FEATURE` of a test module); the walk leaves the newer verbs out then."""
 
 
 @pytest.fixture
@@ -34,8 +32,6 @@ def url_of(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture(params=[pytest.param(kind, marks=[pytest.mark.redis] * (kind == "redis")) for kind in KINDS])
 def kind(request: pytest.FixtureRequest) -> str:
     """Which store the test runs over."""
-    if (request.param, getattr(request.module, "FEATURE", "")) in PENDING:
-        pytest.skip(f"{request.param} does not have {request.module.FEATURE} yet")
     return str(request.param)
 
 

@@ -9,7 +9,6 @@ from smallage.stores.base import AHEAD_MAX, AHEAD_US, TOMBSTONE_US, GroupBatch, 
 from smallage.testing import FakeClock
 from tests.contract.kit import SECOND, Session, gone, like_group, results, seat, task, uid, view
 
-FEATURE = "ahead"
 G = uid(100)
 
 

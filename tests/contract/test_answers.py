@@ -5,8 +5,6 @@ from __future__ import annotations
 from smallage.stores.base import ANSWER_US, Store
 from smallage.testing import FakeClock
 
-FEATURE = "answers"
-
 
 def test_no_answers(store: Store) -> None:
     assert store.answers("ticket") == {}

@@ -11,7 +11,6 @@ from smallage.stores.base import MAX_THEN, TOMBSTONE_US, GroupBatch, Store
 from smallage.testing import FakeClock
 from tests.contract.kit import SECOND, Session, gone, like_group, results, seat, task, uid, view
 
-FEATURE = "seats"
 G, H = uid(100), uid(101)
 
 

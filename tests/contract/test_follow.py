@@ -24,7 +24,6 @@ from smallage.stores.base import PARKED_US, TOMBSTONE_US, GroupBatch, Store, aft
 from smallage.testing import FakeClock
 from tests.contract.kit import SECOND, Session, gone, like_group, live, seat, task, uid, view
 
-FEATURE = "follow"
 G = uid(100)
 AFTER = after_id(uid(1), 1)
 

@@ -9,7 +9,6 @@ from smallage.stores.base import MAX_PUSH, GroupBatch, GroupView, Store
 from smallage.testing import FakeClock
 from tests.contract.kit import SECOND, Session, gone, like_group, results, seat, task, uid, view
 
-FEATURE = "late"
 G = uid(100)
 
 

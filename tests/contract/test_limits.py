@@ -12,7 +12,6 @@ from smallage.stores.base import MAX_HELD_BACK, GroupBatch, LimitSpec, LimitView
 from smallage.testing import FakeClock
 from tests.contract.kit import SECOND, Session, like_group, live, results, seat, task, uid, view
 
-FEATURE = "limits"
 G = uid(100)
 ADD = "task:add"
 SLACK = 20_000

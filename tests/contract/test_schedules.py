@@ -11,7 +11,6 @@ from smallage.stores.base import SCHEDULES, ScheduleView, Store, after_id
 from smallage.testing import FakeClock
 from tests.contract.kit import SECOND, Session, gone, seat, task, uid, view
 
-FEATURE = "schedules"
 NOON = 1_800_000_000 * SECOND
 
 

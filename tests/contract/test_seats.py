@@ -9,7 +9,6 @@ from smallage.stores.base import TOMBSTONE_US, GroupBatch, Store, after_id
 from smallage.testing import FakeClock
 from tests.contract.kit import SECOND, Session, gone, like_group, live, results, seat, task, uid, view
 
-FEATURE = "seats"
 G, H = uid(100), uid(101)
 
 

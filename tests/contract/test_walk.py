@@ -63,7 +63,6 @@ from smallage.stores.base import (
 )
 from smallage.testing import FakeClock
 from smallage.testing.wrapper import Wrapper
-from tests.contract.conftest import PENDING
 from tests.contract.kit import SECOND, seat, task, uid
 
 SESSIONS = ("s1", "s2", "s3")
@@ -125,10 +124,6 @@ ACTS = {
     "unpark": 2,
     "pause": 2,
     "purge": 1,
-}
-"""What a step may be, and how often."""
-
-NEWER_ACTS = {
     "push_seat": 4,
     "fill_seat": 6,
     "group_push_late": 3,
@@ -138,7 +133,7 @@ NEWER_ACTS = {
     "fire": 4,
     "answer": 1,
 }
-"""More of them, for a store that has these verbs."""
+"""What a step may be, and how often."""
 
 
 class TwoHandles(Wrapper):
@@ -177,8 +172,6 @@ class Walk(RuleBasedStateMachine):
     """The rules. Steps that touch the stores go through `both`."""
 
     other: ClassVar[Callable[[FakeClock], Store] | None] = None
-    newer: ClassVar[bool] = True
-    """Also the verbs that not every store has yet."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -249,11 +242,8 @@ class Walk(RuleBasedStateMachine):
             keep_us=(DAY_US, 0, 90 * SECOND)[n % 3],
             max_crashes=(3, 0, 1)[n % 3],
             max_lost=(10, 1, 0, 2)[n % 4],
-            follow=self.follow_of(uid(n)),
+            follow=follow_of(uid(n)),
         )
-
-    def follow_of(self, task_id: str) -> int:
-        return follow_of(task_id) if self.newer else 0
 
     # -- the steps --------------------------------------------------------------------------------------------------
     @initialize()
@@ -270,8 +260,7 @@ class Walk(RuleBasedStateMachine):
     def step(self, seed: int) -> None:
         """One act. Its kind and arguments come from a seed: all are equally near, and a walk shrinks step by step."""
         rng = random.Random(seed)
-        acts = {**ACTS, **NEWER_ACTS} if self.newer else ACTS
-        (act,) = rng.choices(list(acts), list(acts.values()))
+        (act,) = rng.choices(list(ACTS), list(ACTS.values()))
         note(f"# {act}")
         getattr(self, act)(rng)
 
@@ -306,7 +295,7 @@ class Walk(RuleBasedStateMachine):
             expires_in_us=(None, 30 * SECOND)[which],
             keep_us=(DAY_US, 0)[which],
             max_crashes=1,
-            follow=(FOLLOW_ANY, 0)[which] if self.newer else 0,
+            follow=(FOLLOW_ANY, 0)[which],
         )
         batch = GroupBatch(
             id=group,
@@ -323,12 +312,12 @@ class Walk(RuleBasedStateMachine):
         view = self.model.group(UNLIKE)
         total = view.total if view else 0
         n = rng.randint(1, 2)
-        places = len(UNLIKE_MEMBERS if self.newer else UNLIKE_MEMBERS[:4])
+        places = len(UNLIKE_MEMBERS)
         offset = 0 if rng.random() < 0.2 else max(0, min(total, places - n))
         members = tuple(self.member(i) for i in range(offset, offset + n))
         seal = rng.random() < 0.4
         body = self.body_of(UNLIKE) if seal and rng.random() < 0.7 else None
-        also = (self.message(rng.randrange(TASKS)),) if self.newer and rng.random() < 0.3 else ()
+        also = (self.message(rng.randrange(TASKS)),) if rng.random() < 0.3 else ()
         batch = GroupBatch(id=UNLIKE, offset=offset, members=members, seal=seal, body=body, also=also)
         self.both("group_push", batch)
 
@@ -337,7 +326,7 @@ class Walk(RuleBasedStateMachine):
         member = UNLIKE_MEMBERS[index]
         if member in UNLIKE_SEATS:
             return seat(member, group=UNLIKE, index=index)
-        follow = self.follow_of(member)
+        follow = follow_of(member)
         return task(
             member, b"own", queue=QUEUES[index % 2], priority=5, max_lost=1, group=UNLIKE, index=index, follow=follow
         )
@@ -351,7 +340,7 @@ class Walk(RuleBasedStateMachine):
             new = uid(BODIES + 1_000 + number)
             body = seats[number % len(seats)] if seats and number % 3 == 0 else new
             self.bodies[group] = task(
-                body, b"body", queue="a", priority=0, delay_us=(number % 3) * SECOND, follow=self.follow_of(body)
+                body, b"body", queue="a", priority=0, delay_us=(number % 3) * SECOND, follow=follow_of(body)
             )
             if body == new:
                 self.body_ids.append(new)
@@ -387,7 +376,7 @@ class Walk(RuleBasedStateMachine):
             expires_in_us=15 * SECOND if rng.random() < 0.2 else None,
             keep_us=rng.choice((DAY_US, 0)),
             max_crashes=rng.randrange(3),
-            follow=self.follow_of(fills),
+            follow=follow_of(fills),
         )
 
     def end_of(self, rng: random.Random) -> End:
@@ -411,7 +400,7 @@ class Walk(RuleBasedStateMachine):
     def group_push_late(self, rng: random.Random) -> None:
         group = rng.choice((*GROUPS, UNLIKE, UNLIKE))
         members = tuple(
-            seat(n) if rng.random() < 0.3 else task(n, b"late", queue=QUEUES[0], priority=5, follow=self.follow_of(n))
+            seat(n) if rng.random() < 0.3 else task(n, b"late", queue=QUEUES[0], priority=5, follow=follow_of(n))
             for n in rng.sample(LATE, rng.randint(1, 2))
         )
         also = (self.message(rng.randrange(TASKS)),) if rng.random() < 0.3 else ()
@@ -477,11 +466,9 @@ class Walk(RuleBasedStateMachine):
             Crashed(b"signal 9"),
             Crashed(b"signal 9"),
         ]
-        if self.newer:
-            outcomes += self.newer_outcomes(claim, rng)
-        return rng.choice(outcomes)
+        return rng.choice([*outcomes, *self.moving_others(claim, rng)])
 
-    def newer_outcomes(self, claim: Claim, rng: random.Random) -> list[Outcome]:
+    def moving_others(self, claim: Claim, rng: random.Random) -> list[Outcome]:
         outcomes: list[Outcome] = [
             Done(b"result", (self.filling(rng), self.message(rng.randrange(TASKS)))),
             Done(b"result", (self.filling(rng),), (self.end_of(rng),)),
@@ -641,7 +628,7 @@ class Walk(RuleBasedStateMachine):
 
     def forget(self, rng: random.Random) -> None:
         absent = [i for i, view in self.before.items() if view is None]
-        ahead = rng.sample(absent, min(len(absent), 6 if self.newer else 1))
+        ahead = rng.sample(absent, min(len(absent), 6))
         self.both("forget", [*self.some_ids(rng, *sorted(TERMINAL)), rng.choice([*GROUPS, UNLIKE]), *ahead])
 
     def group_revoke(self, rng: random.Random) -> None:
@@ -664,7 +651,7 @@ class Walk(RuleBasedStateMachine):
     def purge(self, rng: random.Random) -> None:
         """Several follow-ups of one purge may stand in any order: not so many at once."""
         waits = {view.id for view in self.before.values() if view is not None and view.state in PURGED}
-        if sum(self.follow_of(i) == FOLLOW_ANY for i in waits if i not in self.follow_ups) < 2:
+        if sum(follow_of(i) == FOLLOW_ANY for i in waits if i not in self.follow_ups) < 2:
             self.both("purge", rng.choice(QUEUES))
 
     # -- limits, schedules, answers ---------------------------------------------------------------------------------
@@ -713,9 +700,8 @@ class Walk(RuleBasedStateMachine):
                 seen[f"queue {queue}"] = {state: n for state, n in sorted(states.items()) if n}
         for queue in QUEUES:
             seen.setdefault(f"queue {queue}", {})
-        if self.newer:
-            seen["limits"], seen["schedules"] = store.limits(), store.schedules()
-            seen["answers"] = store.answers("ticket") if not self.went_back else {}
+        seen["limits"], seen["schedules"] = store.limits(), store.schedules()
+        seen["answers"] = store.answers("ticket") if not self.went_back else {}
         ends = () if self.passed_us >= TOMBSTONE_US else ("done", "dead", "cancelled")
         seen["totals"] = {name: counts[""].get(name, 0) for name in ("stale", "purged", *ends)}
         return seen
@@ -754,7 +740,7 @@ class Walk(RuleBasedStateMachine):
 
     def check_bells(self, seen: dict[str, Any]) -> None:
         """Whoever found a queue empty and listens hears of what is ready in it now, unless a limit holds that back."""
-        if self.newer and any(view.held_back for view in self.model.limits().values()):
+        if any(view.held_back for view in self.model.limits().values()):
             self.emptied.clear()
             return
         for queue in QUEUES:
@@ -897,9 +883,8 @@ def two_handles(url: str, clock: FakeClock, **options: Any) -> Store:
 
 
 def walk(kind: str, opener: Callable[[FakeClock], Store] | None) -> None:
-    newer = kind not in {pending for pending, _ in PENDING}
     other = None if opener is None else staticmethod(opener)
-    machine = type("Walk_" + kind, (Walk,), {"other": other, "newer": newer})
+    machine = type("Walk_" + kind, (Walk,), {"other": other})
     run_state_machine_as_test(
         machine,
         settings=settings(
