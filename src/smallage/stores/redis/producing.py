@@ -33,18 +33,14 @@ class Producing(Partition):
         """The short way of most single pushes; False if nothing has happened and the long one must be taken."""
         envelope = message.envelope
         plain = not (
-            message.waits
-            or envelope.delay_us
-            or envelope.due_us
-            or envelope.expires_us
-            or envelope.expires_in_us
-            or envelope.follow
+            message.waits or envelope.delay_us or envelope.due_us or envelope.expires_us or envelope.expires_in_us
         )
         if not plain or envelope.priority or not self.epoch or len(message.id) > 36:
             return False
         answer: int = self._link.run(
             "push_one", self.epoch, envelope.name, envelope.queue, sending.kept(envelope.keep_us),
             sending.budgets(envelope), encode_id(message.id), message.payload, digest(message),
+            envelope.follow or "",
         )  # fmt: skip
         return answer == 1
 

@@ -1,6 +1,7 @@
 """The Lua scripts: read from the package, put together from shared pieces, named by verb.
 
-A line `--#include NAME` in a script is replaced by `lua/include/NAME.lua`, once each; pieces may include pieces.
+A line `--#include NAME` in a script is replaced by `lua/include/NAME.lua`, once each; pieces may include pieces. A line
+`--#paste NAME` is replaced so wherever it stands.
 Comments and indentation are dropped, since the server keeps every script's text.
 
 A line `--#scope` opens a function around all that follows it. A script defines its functions anew on every run, and a
@@ -20,6 +21,7 @@ from typing import NamedTuple
 
 _FOLDER = os.path.join(os.path.dirname(__file__), "lua")
 _INCLUDE = "--#include "
+_PASTE = "--#paste "
 _SCOPE = "--#scope"
 _CONST = "--#const "
 _OPEN, _CLOSE = "return (function()", "end)()"
@@ -60,7 +62,9 @@ def _lines(path: str, seen: set[str], constants: dict[str, str]) -> list[str]:
             name = line.removeprefix(_INCLUDE).strip()
             if name not in seen:
                 seen.add(name)
-                lines += _lines(os.path.join(_FOLDER, "include", f"{name}.lua"), seen, constants)
+                lines += _lines(_piece(name), seen, constants)
+        elif line.startswith(_PASTE):
+            lines += _lines(_piece(line.removeprefix(_PASTE).strip()), seen, constants)
         elif line.startswith(_CONST):
             name, value = line.removeprefix(_CONST).split()
             constants[name] = value
@@ -69,3 +73,7 @@ def _lines(path: str, seen: set[str], constants: dict[str, str]) -> list[str]:
         elif line and not line.startswith("--"):
             lines.append(line)
     return lines
+
+
+def _piece(name: str) -> str:
+    return os.path.join(_FOLDER, "include", f"{name}.lua")

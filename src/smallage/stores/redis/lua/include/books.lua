@@ -65,15 +65,7 @@ local function close_books()
     local name = int(minute)
     if call('RPUSH', P .. 'f:' .. name, unpack(ids)) == #ids then call('ZADD', P .. 'f', minute, name) end
   end
-  if tombs[1] then
-    local over = call('RPUSH', P .. 'ts', unpack(tombs)) - 524288
-    if over > 0 then
-      for _, id in ipairs(call('LPOP', P .. 'ts', math.min(over, 1000))) do
-        local v = call('HMGET', P .. 't:' .. id, 's', 't')
-        if v[2] == '0' and (v[1] == '4' or v[1] == '6') then call('UNLINK', P .. 't:' .. id) end
-      end
-    end
-  end
+  --#paste tombs
   for field, n in pairs(moved) do
     if n ~= 0 then call('HINCRBY', P .. 'n', field, n) end
   end

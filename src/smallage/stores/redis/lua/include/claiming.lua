@@ -164,6 +164,9 @@ local function take_members(G, number, want, session, nonce, held)
   return n
 end
 
+-- Flags of records with nothing more to look at: is the payload a key of its own? The others are the envelope's follow.
+local PLAIN = { ['8'] = true, ['128'] = false, ['136'] = true, ['256'] = false, ['264'] = true }
+
 -- Hands out members of a group as long as there are tokens for them. Returns how many, and false if there was no token.
 local function take_limited(G, L, number, want, session, nonce, held)
   if L and not (G.x and tonumber(G.x) <= now) then -- what expires pays nothing
@@ -213,15 +216,15 @@ local function take_line(queue, q, priority, want, session, nonce, held)
         local v = redis.pcall('HMGET', record, 's', 'f', 'n', 'p', 'a', 't')
         local taken, n
         local flags = v[2]
-        if flags == '8' and not v[1] then
-          v[4] = call('GET', P .. 'p:' .. id)
+        if flags and not v[1] and PLAIN[flags] ~= nil then
+          if PLAIN[flags] then v[4] = call('GET', P .. 'p:' .. id) end
           flags = false
         end
         if v[4] and v[3] and not v[1] and not flags then
           n = v[3]
           local L = limited and limit_of(n)
           if L and not has_token(L) then
-            call('HSET', record, 'f', HELD + (v[2] and P_OUT or 0))
+            call('HSET', record, 'f', HELD + (tonumber(v[2] or nil) or 0))
             taken = nil
           else
             if L then pay(L) end

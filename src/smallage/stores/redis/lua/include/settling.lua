@@ -13,7 +13,7 @@ local caller, caller_ids, left_queues = false, {}, {}
 local function done_plain(id, key, v, result)
   local keep = v[6]
   if keep == '0' then result = nil end
-  if v[4] then call('UNLINK', P .. 'p:' .. id) end
+  if v[4] and PLAIN[v[4]] then call('UNLINK', P .. 'p:' .. id) end
   if result and #result > INLINE then
     call('SET', P .. 'y:' .. id, result)
     call('HSET', key, 's', '4', 'p', '', 'o', '', 'e', now_text, 'f', Y_OUT + MORE)
@@ -293,7 +293,7 @@ local function settle_one()
     local result
     if kind == 'd' then result = arg() end
     if v[7] and not member then
-      if not flags or flags == '8' then
+      if not flags or PLAIN[flags] ~= nil then
         done_plain(id, key, v, result)
         return 'o'
       end

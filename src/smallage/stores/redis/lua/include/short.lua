@@ -4,6 +4,8 @@
 -- In: `first`, where the settlements begin in ARGV; `n`, how many. Sets `answer` if this was the way.
 local answer
 repeat
+  -- As in claiming.lua: flags with nothing more to look at, and whether the payload is a key of its own.
+  local PLAIN = { ['8'] = true, ['128'] = false, ['136'] = true, ['256'] = false, ['264'] = true }
   local P, call, A = KEYS[1], redis.call, ARGV
   local now_text = A[1]
   if now_text == '' then
@@ -25,7 +27,7 @@ repeat
     local v = redis.pcall('HMGET', key, 's', 'k', 'o', 'f', 'q', 't', 'n')
     local keep = v[6]
     if v.err or v[2] ~= A[at + 2] or v[3] ~= A[at + 3] or not v[7] or not v[1] or string.byte(v[1]) ~= 64
-        or (v[4] and v[4] ~= '8') or (keep and keep ~= '0') then
+        or (v[4] and PLAIN[v[4]] == nil) or (keep and keep ~= '0') then
       plain = false
       break
     end
@@ -76,8 +78,8 @@ repeat
           local key = P .. 't:' .. id
           if #id == 17 and string.byte(id) == 103 then plain = false break end
           local v = redis.pcall('HMGET', key, 's', 'f', 'n', 'p', 'a', 't')
-          if v.err or v[1] or not v[3] or (v[2] and v[2] ~= '8') then plain = false break end
-          if v[2] then v[4] = call('GET', P .. 'p:' .. id) end
+          if v.err or v[1] or not v[3] or (v[2] and PLAIN[v[2]] == nil) then plain = false break end
+          if v[2] and PLAIN[v[2]] then v[4] = call('GET', P .. 'p:' .. id) end
           if not v[4] or seen[id] then plain = false break end
           seen[id] = true
           taken = taken + 1
@@ -112,7 +114,7 @@ repeat
     for i = 1, n do
       local id, key, v, result = end_ids[i], end_keys[i], end_records[i], end_results[i]
       if v[4] then
-        call('UNLINK', P .. 'p:' .. id)
+        if PLAIN[v[4]] then call('UNLINK', P .. 'p:' .. id) end
         call('HDEL', key, 'f')
       end
       if result then
@@ -133,15 +135,7 @@ repeat
       if call('RPUSH', P .. 'f:' .. minute, unpack(kept)) == #kept then call('ZADD', P .. 'f', minute, minute) end
       call('HINCRBY', P .. 'c', 'done', #kept)
     end
-    if tombs[1] then
-      local over = call('RPUSH', P .. 'ts', unpack(tombs)) - 524288
-      if over > 0 then
-        for _, id in ipairs(call('LPOP', P .. 'ts', math.min(over, 1000))) do
-          local v = call('HMGET', P .. 't:' .. id, 's', 't')
-          if v[2] == '0' and (v[1] == '4' or v[1] == '6') then call('UNLINK', P .. 't:' .. id) end
-        end
-      end
-    end
+    --#paste tombs
   end
 
   local claimed = { now_text }
