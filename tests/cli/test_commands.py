@@ -127,6 +127,24 @@ def test_the_doctor_sees_what_waits_for_nobody(app: Smallage) -> None:
     assert "none is alive" in said["workers", "warning"]
 
 
+def test_the_doctor_tells_settings_without_effect_and_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SMALLAGE_URL", raising=False)
+    (tmp_path / "doctored.py").write_text(
+        "from smallage import Celery\n"
+        "app = Celery('shop', broker='sqlite:///q.db', backend='redis://:hunter2@elsewhere/1')\n"
+        "app.config_from_object({'worker_state_db': 'x', 'task_rotes': {}, 'mine': 1, 'broker_heartbeat': None})\n"
+    )
+    report = run("-A", "doctored:app", "doctor", "--json")
+    assert "hunter2" not in report.output
+    told = [(c["verdict"], c["text"]) for c in json.loads(report.stdout)["checks"] if c["name"] == "setting"]
+    assert told == [
+        ("info", "worker_state_db has no effect: revokes are in the store"),
+        ("warning", "There is no setting 'task_rotes'; did you mean 'task_routes'?"),
+        ("info", "result_backend names redis://elsewhere/1; results live with the tasks in sqlite:///q.db."),
+    ]
+
+
 def test_the_doctor_s_audit_is_clean(app: Smallage) -> None:
     app.tasks["add"].delay(1, 1)
     checks = read("doctor", "--audit")["checks"]

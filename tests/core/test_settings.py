@@ -162,7 +162,8 @@ CELERY = [tuple(line.split()) for line in LINES if line]
 FATES = {
     "works": "broker_url broker_read_url broker_write_url broker_transport_options broker_use_ssl "
     "broker_connection_retry_on_startup broker_connection_max_retries redis_socket_timeout "
-    "redis_socket_connect_timeout result_backend result_expires result_extended result_serializer result_accept_content result_compression "
+    "redis_socket_connect_timeout result_backend result_expires result_extended result_serializer "
+    "result_accept_content result_compression "
     "task_default_queue task_default_priority task_inherit_parent_priority task_queues task_routes "
     "task_create_missing_queues task_annotations task_always_eager task_eager_propagates task_store_eager_result "
     "task_track_started task_ignore_result task_store_errors_even_if_ignored task_time_limit task_soft_time_limit "
@@ -400,12 +401,11 @@ def test_queues_in_every_form():
     conf = Settings()
     conf.task_queues = ["a", KombuQueue("b", "b.key", max_priority=5)]
     assert conf.task_queues == ("a", "b")
-    assert [(one.name, one.routing_key, one.max_priority) for one in conf.task_queues] == [
-        ("a", "a", None),
-        ("b", "b.key", 5),
-    ]
+    assert conf.task_queues.by_key == {"a": "a", "b.key": "b"}
+    assert {type(one) for one in conf.task_queues} == {str}
     conf.task_queues = {"c": {"routing_key": "c.key", "exchange": "x"}, "d": None}
-    assert [(one, one.routing_key) for one in conf.task_queues] == [("c", "c.key"), ("d", "d")]
+    assert conf.task_queues == ("c", "d")
+    assert conf.task_queues.by_key == {"c.key": "c", "d": "d"}
     conf.task_queues = None
     assert conf.task_queues == ()
 

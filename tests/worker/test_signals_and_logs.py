@@ -197,6 +197,67 @@ app.store.push([Message("00000000-0000-4000-8000-000000000001", b"broken", Envel
     assert ["revoked", "hold", True, signal.SIGTERM.value, False] in shop.told
 
 
+# -- settings of the start ------------------------------------------------------------------------------------------
+def test_a_queue_of_the_worker_s_own(shop: Shop) -> None:
+    shop.write("app.conf.worker_direct = True")
+    shop.run("work.apply_async(queue='w1@here.dq2'); work.apply_async(queue='other')")
+    assert shop.burst("-P", "solo", "-l", "info").count("succeeded") == 1
+
+
+AWAY = """
+    import pathlib
+    from smallage.core.errors import StoreUnavailable
+    from smallage.app import stored
+    really_open = stored.open_store
+
+    def open_store(url, conf):
+        tell("opened", pathlib.Path("there").exists())
+        if not pathlib.Path("there").exists():
+            raise StoreUnavailable("away")
+        return really_open(url, conf)
+
+    stored.open_store = open_store
+"""
+
+
+def test_a_worker_that_is_to_wait_for_its_store(shop: Shop) -> None:
+    shop.write(
+        AWAY + "    app.conf.update(broker_connection_retry_on_startup=True, broker_connection_max_retries=None)\n"
+    )
+    worker = shop.start("-P", "solo", "--burst")
+    until(lambda: len(shop.told) >= 2)
+    (shop.folder / "there").touch()
+    said = worker.communicate(timeout=PATIENCE)[1]
+    assert worker.returncode == 0, said
+    assert "cannot be reached, trying again in 2 s" in said
+    assert shop.told[-1] == ["opened", True]
+
+
+def test_a_worker_that_is_told_to_stop_while_it_waits(shop: Shop) -> None:
+    shop.write(AWAY + "    app.conf.broker_connection_retry_on_startup = True\n")
+    worker = shop.start("-P", "solo")
+    until(lambda: bool(shop.told))
+    worker.send_signal(signal.SIGTERM)
+    worker.communicate(timeout=PATIENCE)
+    assert worker.returncode == 0
+
+
+def test_a_worker_that_has_waited_long_enough(shop: Shop) -> None:
+    shop.write(AWAY + "    app.conf.update(broker_connection_retry_on_startup=True, broker_connection_max_retries=1)\n")
+    worker = shop.start("-P", "solo")
+    assert "The store cannot be reached: away" in worker.communicate(timeout=PATIENCE)[1]
+    assert worker.returncode == 3
+    assert shop.told == [["opened", False]] * 2
+
+
+def test_a_worker_does_not_wait_unasked(shop: Shop) -> None:
+    shop.write(AWAY)
+    worker = shop.start("-P", "solo")
+    worker.communicate(timeout=PATIENCE)
+    assert worker.returncode == 3
+    assert shop.told == [["opened", False]]
+
+
 # -- the log ------------------------------------------------------------------------------------------------------
 def test_lines_of_tasks_name_the_task_and_prints_are_lines(shop: Shop) -> None:
     shop.write()

@@ -63,7 +63,7 @@ class Calling(Registering):
         conf = self.conf
         queues = conf.task_queues
         if queues and queue not in queues:
-            queue = next((one.name for one in queues if one.routing_key == queue), queue)
+            queue = queues.by_key.get(queue, queue)
         if not conf.task_create_missing_queues and queue not in (*queues, conf.task_default_queue):
             raise QueueNotFound(f"The queue '{queue}' is not in task_queues, and task_create_missing_queues is off.")
         return queue

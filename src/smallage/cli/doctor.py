@@ -52,8 +52,10 @@ def examine(audit: bool) -> tuple[list[Check], int]:
     checks = [_python(), Check("smallage", "ok", __version__), _sqlite(), *_libraries()]
     code = 0
     try:
+        app = open_app()
+        checks += _settings(app)
         with _overheard() as said:
-            store = open_app().store
+            store = app.store
         checks.append(Check("store", "ok", store.url))
         checks += [Check("store", "warning", text) for text in said]
         checks += _life(store)
@@ -97,6 +99,20 @@ def _libraries() -> list[Check]:
         with contextlib.suppress(metadata.PackageNotFoundError):
             found.append(Check(name, "info", metadata.version(name)))
     return found
+
+
+def _settings(app: Any) -> list[Check]:
+    """Settings that have no effect, each with the reason."""
+    from smallage.app.stored import results_elsewhere
+
+    conf = app.conf
+    url = app.url
+    found = [Check("setting", "info", f"{name} has no effect: {why}") for name, why in sorted(conf.ignored.items())]
+    found += [
+        Check("setting", "warning", f"There is no setting '{name}'{near}")
+        for name, near in sorted(conf.unknown.items())
+    ]
+    return found + [Check("setting", "info", text) for text in results_elsewhere(conf, url)]
 
 
 def _life(store: Store) -> list[Check]:

@@ -115,7 +115,7 @@ _TASKS: Final[dict[str, Setting]] = {
     "task_default_queue": _works("celery", types.queue),
     "task_default_priority": _works(0, types.rank),
     "task_inherit_parent_priority": _works(False, types.flag),
-    "task_queues": _works((), types.queues),
+    "task_queues": _works(types.queues("task_queues", None), types.queues),
     "task_routes": _works(None, types.routes),
     "task_create_missing_queues": _works(True, types.flag),
     "task_default_exchange": _ignored(_DIRECT),

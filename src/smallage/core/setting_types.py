@@ -119,17 +119,11 @@ def zone(name: str, value: Any) -> Any:
 
 
 # -- queues -------------------------------------------------------------------------------------------------------
-class Queue(str):
-    """A queue: its name, with what Celery's programs ask of it."""
+class Queues(tuple[str, ...]):
+    """Names of queues, and by which routing keys they are meant."""
 
-    __slots__ = ("max_priority", "routing_key")
-
-    routing_key: str
-    max_priority: int | None
-
-    @property
-    def name(self) -> str:
-        return str(self)
+    by_key: dict[str, str]
+    """Routing key → queue."""
 
 
 _NOT_DIRECT: Final = frozenset({"topic", "fanout", "headers"})
@@ -152,23 +146,20 @@ def queue(name: str, value: Any) -> str:
         raise ImproperlyConfigured(f"{name}: {error}") from None
 
 
-def queues(name: str, value: Any) -> tuple[Queue, ...]:
+def queues(name: str, value: Any) -> Queues:
     """Names, Queue-like objects with a `name`, or a dict of names to options."""
     if value is None:
-        return ()
-    if isinstance(value, Mapping):
-        return tuple(_queue_of(name, one, options or {}) for one, options in value.items())
+        value = ()
     if isinstance(value, str):
         value = (value,)
-    return tuple(_queue_of(name, getattr(one, "name", one), one) for one in value)
-
-
-def _queue_of(setting: str, name: Any, given: Any) -> Queue:
-    made = Queue(queue(setting, name))
-    exchange = _option(given, "exchange")
-    direct(setting, _option(given, "exchange_type") or _option(exchange, "type"))
-    made.routing_key = str(_option(given, "routing_key") or made)
-    made.max_priority = _option(given, "max_priority")
+    if isinstance(value, Mapping):
+        pairs = [(one, options or {}) for one, options in value.items()]
+    else:
+        pairs = [(getattr(one, "name", one), one) for one in value]
+    for _, given in pairs:
+        direct(name, _option(given, "exchange_type") or _option(_option(given, "exchange"), "type"))
+    made = Queues(queue(name, one) for one, _ in pairs)
+    made.by_key = {str(_option(given, "routing_key") or one): one for one, (_, given) in zip(made, pairs, strict=True)}
     return made
 
 

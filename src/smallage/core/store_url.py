@@ -9,7 +9,6 @@ from smallage.core.setting_types import TLS_OPTIONS
 
 _SAFE: Final = {"redis": "rediss", "valkey": "valkeys"}
 _SERVERS: Final = ("redis", "rediss", "valkey", "valkeys")
-_TIMEOUTS: Final = ("socket_timeout", "socket_connect_timeout")
 
 
 def chosen(conf: Any) -> str | None:
@@ -46,7 +45,10 @@ def complete(url: str, conf: Any) -> str:
 
 def _timeouts(conf: Any) -> dict[str, Any]:
     transport = conf.broker_transport_options
-    wanted = {name: transport.get(name) or getattr(conf, f"redis_{name}") for name in _TIMEOUTS}
+    wanted = {
+        "socket_timeout": transport.get("socket_timeout") or conf.redis_socket_timeout,
+        "socket_connect_timeout": transport.get("socket_connect_timeout") or conf.redis_socket_connect_timeout,
+    }
     return {name: value for name, value in wanted.items() if value}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
 import threading
@@ -160,7 +161,7 @@ def open_store(
     try:
         if not start.first:
             logging.getLogger("smallage.stores").setLevel(logging.ERROR)
-        _ = app.store  # opened and set up, so that the supervisor finds it ready
+        open_patiently(app, line)  # opened and set up, so that the supervisor finds it ready
         logging.getLogger("smallage.stores").setLevel(logging.NOTSET)
         line.say(hello)
         child = Child(app, plan, start, line, board, view)
@@ -175,7 +176,29 @@ def open_store(
         _refuse(line, board, UNREACHABLE, f"The store cannot be used: {error}")
     except ImproperlyConfigured as error:
         _refuse(line, board, USAGE, str(error))
+    except GivenUp:
+        _refuse(line, board, 0, "Told to stop before the store could be reached.")
     return None
+
+
+def open_patiently(app: Any, line: Line) -> None:
+    """Open the app's store; with `broker_connection_retry_on_startup` wait for one that is away, for as many tries as
+    `broker_connection_max_retries` says. Raises StoreUnavailable after the last, GivenUp when told to stop."""
+    tries = (app.conf.broker_connection_max_retries or math.inf) if app.conf.broker_connection_retry_on_startup else 0
+    turn = 0
+    while True:
+        try:
+            _ = app.store
+            return
+        except StoreUnavailable as error:
+            turn += 1
+            if turn > tries:
+                raise
+            pause = min(2 * turn, 30)
+            logger.warning("The store cannot be reached, trying again in %d s: %s", pause, error)
+            words = line.hear_within(pause)
+            if words is None or any(word.kind == "drain" for word in words):
+                raise GivenUp from None
 
 
 class Child:

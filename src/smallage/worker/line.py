@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import select
 import socket
 
@@ -91,7 +92,11 @@ class Line:
         self._in = bytearray(rest)
         return [self._decode(line) for line in lines]
 
-    def _readable(self) -> bool:
+    def hear_within(self, seconds: float) -> list[Word] | None:
+        """What is said first within this time; an empty list if nothing is."""
+        return self.hear(wait=False) if self._put_back or self._readable(seconds) else []
+
+    def _readable(self, seconds: float = 0.0) -> bool:
         poll = select.poll()
         poll.register(self._sock, select.POLLIN)
-        return bool(poll.poll(0))
+        return bool(poll.poll(math.ceil(seconds * 1000)))
