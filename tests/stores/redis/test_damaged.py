@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from smallage.core.message import Done
+from smallage.stores.base import LimitSpec
 from smallage.stores.redis import RedisStore
 from smallage.stores.redis.keys import encode_id
 from tests.contract.kit import Session, like_group, task, uid, view
@@ -41,6 +42,21 @@ def test_a_spoilt_record_is_dead_and_the_next_one_is_claimed(server: RedisServer
     assert store.counts()[""]["dead"] == 1
     assert store.counts()["celery"] == {"running": 1}
     assert store.audit() == []
+
+
+@pytest.mark.parametrize("how", ["type", "n", "p", "gone", "f=junk"])
+def test_a_spoilt_record_that_was_held_back_stops_nobody(server: RedisServer, store: RedisStore, how: str) -> None:
+    worker = Session(store)
+    store.limit("task:add", LimitSpec(1, 3_600_000_000))
+    store.push([task(n) for n in range(4)])
+    assert worker.ids(10) == [uid(0)]
+    spoil(server, 1, how)
+    spoil(server, 3, how)
+    store.limit("task:add", None)
+    assert worker.ids(10) == [uid(2)]
+    assert worker.claim(10) == []
+    with server.client() as client:
+        assert [key for key in client.scan_iter() if b":h" in key and b":h:" not in key] == []
 
 
 def test_the_bytes_of_a_key_of_a_wrong_type_are_kept_until_it_is_forgotten(

@@ -52,7 +52,7 @@ end
 local function take_uncommon(id, q, number, session, nonce, L)
   local r = load(id)
   if not r then return false end
-  if L and not (r.state == 'r' and has(r, HELD) and not has(r, LEFT)) then
+  if L and not r.broken and not (r.state == 'r' and has(r, HELD) and not has(r, LEFT)) then
     if has(r, LEFT) and has(r, HELD) then
       flag(r, LEFT, false)
       flag(r, HELD, false)
@@ -282,7 +282,11 @@ local function take_held_line(key, queue, q, priority, want, session, nonce, hel
   while want > 0 and spent < 200 do
     if limit and not has_token(limit) then break end
     local entry = call('LINDEX', list, 0)
-    if not entry then break end
+    if not entry then -- records that somebody took away are counted still
+      local counted = tonumber(call('HGET', P .. 'hl:' .. key, priority .. ':' .. queue) or nil)
+      if counted then let_go(n, queue, priority, counted) end
+      break
+    end
     if #entry == 17 and string.byte(entry) == 103 then
       local G = group(string.sub(entry, 2))
       if G and G.M then want = want - take_limited(G, limit, number, want, session, nonce, held) end

@@ -16,16 +16,17 @@ local function hold_back(n, queue, priority, entries)
   end
   call('HINCRBY', P .. 'm:' .. key, 'h', #entries)
 end
--- An entry is held back no more. What it left in the list goes with the last one.
-local function let_go(n, queue, priority)
+-- An entry, or `k`, is held back no more. What it left in the list goes with the last one.
+local function let_go(n, queue, priority, k)
+  k = k or 1
   local key = 'task:' .. text_of('n', n)
-  if call('HINCRBY', P .. 'hl:' .. key, priority .. ':' .. queue, -1) <= 0 then
+  if call('HINCRBY', P .. 'hl:' .. key, priority .. ':' .. queue, -k) <= 0 then
     call('HDEL', P .. 'hl:' .. key, priority .. ':' .. queue)
     call('UNLINK', held_line(n, queue, priority))
     call('ZREM', P .. 'hq:' .. queue, priority .. ':' .. key)
     if call('HINCRBY', P .. 'q:' .. queue, 'h', -1) <= 0 then call('HDEL', P .. 'q:' .. queue, 'h') end
   end
-  if call('HINCRBY', P .. 'm:' .. key, 'h', -1) <= 0 then
+  if call('HINCRBY', P .. 'm:' .. key, 'h', -k) <= 0 then
     call('ZREM', P .. 'd', key_entry(n))
     call('HDEL', P .. 'm:' .. key, 'h')
     if call('EXISTS', P .. 'm:' .. key) == 0 then call('SREM', P .. 'lk', key) end
