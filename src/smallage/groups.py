@@ -472,6 +472,10 @@ class GroupResult(Counters, ResultSet[R]):
 
         self.app.store.forget([self.id, saved_id(self.id)])
 
+    def __json__(self) -> Any:
+        """What a task stores that returns it."""
+        return self.as_tuple()
+
     def as_tuple(self) -> tuple[tuple[str, Any], list[Any]]:
         """The ids as plain data, for `result_from_tuple`."""
         parent = self.parent.as_tuple() if self.parent is not None else None

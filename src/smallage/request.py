@@ -29,8 +29,8 @@ direct: ContextVar[Request | None] = ContextVar("smallage_direct", default=None)
 
 MAX_CHILDREN = 1_000
 """Children of a run that are remembered."""
-MAX_MEMBERS = 10_000
-"""Members of a header that are looked at for the one that ended last."""
+MAX_MEMBERS = 999
+"""In a larger header nobody looks for the member that ended last."""
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
@@ -134,27 +134,25 @@ class Request:
     def parent_id(self) -> Any:
         """The task that this one came from: that sent it, that stood before it in its chain, or, for the body of a
         chord, the member that ended last."""
-        if self.claim is not None and self.claim.body_of is not None and "c" in self.extras and not self.is_eager:
-            return self._last_member() or self.extras.get("p")
-        return self.extras.get("p")
+        return self._member or self.extras.get("p")
 
-    def _last_member(self) -> str | None:
-        assert self.claim is not None
-        assert self.claim.body_of is not None
-        store, last, ended = self.app.store, None, 0
-        for offset in range(0, MAX_MEMBERS, 1_000):
-            page = store.results(self.claim.body_of, offset, 1_000)
-            for view in store.state([one.id for one in page]):
-                if view is not None and view.ended_us >= ended:
-                    last, ended = view.id, view.ended_us
-            if len(page) < 1_000:
-                break
-        return last
+    @cached_property
+    def _member(self) -> str | None:
+        """The member of a chord's header that ended last, if its body runs here."""
+        claim = self.claim
+        if claim is None or claim.body_of is None or "c" not in self.extras or self.is_eager:
+            return None
+        store = self.app.store
+        page = store.results(claim.body_of, 0, MAX_MEMBERS + 1)
+        if len(page) > MAX_MEMBERS:
+            return None
+        ended = [view for view in store.state([one.id for one in page]) if view is not None]
+        return max(ended, key=lambda view: view.ended_us).id if ended else None
 
     @cached_property
     def root_id(self) -> Any:
         """The first task of all that led to this one."""
-        return self.extras.get("o") or self.extras.get("p") or self.id
+        return self.extras.get("o") or self.extras.get("p") or self._member or self.id
 
     @cached_property
     def group(self) -> Any:

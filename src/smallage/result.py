@@ -340,6 +340,10 @@ class AsyncResult(Node, Generic[R]):
         if wait:
             self.get(timeout=timeout, propagate=False)
 
+    def __json__(self) -> Any:
+        """What a task stores that returns it."""
+        return self.as_tuple()
+
     def as_tuple(self) -> tuple[tuple[str, Any], None]:
         """The ids as plain data, for `result_from_tuple`."""
         return (self.id, self.parent.as_tuple() if self.parent is not None else None), None

@@ -44,7 +44,7 @@ from smallage.core.message import (
     Retry,
     Snooze,
 )
-from smallage.core.trees import UPSTREAM
+from smallage.core.trees import EXPAND, UPSTREAM
 from smallage.core.wrapped import wrap
 from smallage.request import Request, running
 
@@ -174,7 +174,10 @@ def limits(app: Smallage, claim: Claim) -> tuple[float | None, float | None]:
                 return called[0], called[1]
         except (DecodeError, TypeError, IndexError):
             pass  # the run will say so
-    return task.current().limits
+    try:
+        return task.current().limits
+    except (ValueError, TypeError):
+        return None, None  # the run will say so
 
 
 _HAS_EXTRAS = b"\x93"
@@ -260,10 +263,7 @@ def _followed_up(
     request = Request(app, task or unknown_task(app, claim.name), claim, args, kwargs, extras, worker.hostname)
     token = running.set(request)
     try:
-        outcome = follow_up(request)
-        if claim.reason in ("expired", "revoked"):
-            _signal_revoked(request, expired=claim.reason == "expired")
-        return outcome
+        return follow_up(request)
     except StoreError as error:
         logger.warning("What follows %s[%s] waits for the store: %s", claim.name, claim.after, error)
         return Snooze(STORE_AWAY_US)
@@ -409,7 +409,6 @@ def _stopped(request: Request, error: BaseException, worker: WorkerContext) -> O
     assert claim is not None
     if isinstance(error, Terminated):
         logger.info("Task %s[%s] was terminated", claim.name, claim.id, extra=_fields(claim))
-        _signal_revoked(request, terminated=True)
         return Cancelled(reason="terminated")
     if isinstance(error, HardTimeout):
         seconds = request.time_limit
@@ -552,8 +551,10 @@ def _rejected(request: Request, error: Reject, worker: WorkerContext) -> Outcome
 
 def _with_errbacks(request: Request, error: BaseException, text: str | None) -> Failed:
     """The bad end with the error callbacks, and with the ends of the steps that do not come any more."""
-    failed = Failed(codec.encode_error(error, text))
     extras = request.extras
+    if request.task == EXPAND and isinstance(error.__cause__, Exception):
+        error = error.__cause__  # a group that is a chord's body ends as the header's member did
+    failed = Failed(codec.encode_error(error, text))
     if "e" in extras:
         from smallage.workflows.following import call_errbacks
 
@@ -644,17 +645,6 @@ def _signal_failure(request: Request, error: BaseException, text: str | None) ->
             kwargs=request.kwargs,
             traceback=error.__traceback__,
             einfo=ExceptionInfo(error, text),
-        )
-
-
-def _signal_revoked(request: Request, terminated: bool = False, expired: bool = False) -> None:
-    if signals.task_revoked.receivers:
-        signals.task_revoked.send(
-            request.task_object,
-            request=request,
-            terminated=terminated,
-            signum="SIGTERM" if terminated else None,
-            expired=expired,
         )
 
 

@@ -58,7 +58,7 @@ class Task(Hooks, CallsAsData, AsyncCalls[P, R], Generic[P, R]):
     exchange: str | None = None
     exchange_type: str | None = None
     delivery_mode: Any = None
-    priority: int | None = None
+    priority: Any = FromSetting("task_default_priority", unset=0)
     expires: float | dt.timedelta | None = None
     ignore_result: Any = FromSetting("task_ignore_result", False)
     store_errors_even_if_ignored: Any = FromSetting("task_store_errors_even_if_ignored", False)
@@ -94,8 +94,8 @@ class Task(Hooks, CallsAsData, AsyncCalls[P, R], Generic[P, R]):
     """False: a run that meets its hard time limit is repeated, within the crash budget."""
     acks_on_failure_or_timeout: Any = FromSetting("task_acks_on_failure_or_timeout", True)
     # how long
-    time_limit: float | None = None
-    soft_time_limit: float | None = None
+    time_limit: Any = FromSetting("task_time_limit")
+    soft_time_limit: Any = FromSetting("task_soft_time_limit")
     # what is told of it
     rate_limit: Any = FromSetting("task_default_rate_limit")
     track_started: Any = FromSetting("task_track_started", False)

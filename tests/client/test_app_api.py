@@ -307,7 +307,7 @@ def test_results_elsewhere_are_told(caplog):
 # -- annotations ----------------------------------------------------------------------------------------------------
 class Annotation:
     def annotate(self, task):
-        return {"rate_limit": "9/s"} if task.name == "by_object" else None
+        return {"rate_limit": "9/s", "priority": 4} if task.name == "by_object" else None
 
     def annotate_any(self):
         return {"default_retry_delay": 7}
@@ -331,9 +331,9 @@ def test_annotations():
     named = app.task(name="named", rate_limit="5/s")(lambda x: x)
     bound = app.task(name="bound", bind=True)(lambda self, x: x)
     by_object = app.task(name="by_object")(lambda: 1)
-    assert (named.rate_limit, named.max_retries, named(1)) == ("5/s", 9, ["named", 1])
-    assert (bound.rate_limit, bound.default_retry_delay, bound(2)) == ("1/s", 7, 2)
-    assert by_object.rate_limit == "9/s"
+    assert (named.rate_limit, named.max_retries, named(1)) == ("1/s", 9, ["named", 1])
+    assert (bound.rate_limit, bound.default_retry_delay, bound(2)) == ("1/s", 180, 2)
+    assert (by_object.rate_limit, by_object.priority) == ("1/s", 4)
     assert named.apply((3,)).get() == ["named", 3]
     assert heard == ["named"]
 

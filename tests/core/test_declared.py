@@ -70,7 +70,6 @@ def test_what_cannot_work_is_refused_by_name(name, value):
         {"ack": "late", "acks_late": False},
         {"ack": "early", "max_crashes": 2},
         {"acks_late": False, "max_lost": 1},
-        {"soft_time_limit": 5, "time_limit": 1},
     ],
 )
 def test_options_that_contradict_each_other(values):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from smallage.core.options import Deferred
@@ -10,29 +10,36 @@ from smallage.task import Task
 
 
 def annotate(task: Task[Any, Any], rules: Any) -> None:
-    """Give a task what the rules say of it, in their order: of each what is for the task by name or, failing that,
-    for all tasks ("*"). A name with "@" before it wraps the method of that name.
+    """Give a task what the rules say of it: what the first says that knows the task by name, and over that what the
+    first says that is for all tasks ("*"). A name with "@" before it wraps the method of that name.
 
     A rule is a dict, or an object with `annotate(task)` and `annotate_any()`.
     """
-    for rule in rules:
-        found = _found(rule.found if isinstance(rule, Deferred) else rule, task)
-        for name, value in (found or {}).items():
+    found = [rule.found if isinstance(rule, Deferred) else rule for rule in rules]
+    for said in (_first(_by_name(rule, task) for rule in found), _first(_for_all(rule) for rule in found)):
+        for name, value in said.items():
             if name.startswith("@"):
                 _wrap(task, name[1:], value)
             else:
                 setattr(type(task), name, value)
 
 
-def _found(rule: Any, task: Task[Any, Any]) -> Mapping[str, Any] | None:
+def _first(answers: Iterable[Any]) -> Mapping[str, Any]:
+    return next((one for one in answers if one), {})
+
+
+def _by_name(rule: Any, task: Task[Any, Any]) -> Any:
     if isinstance(rule, Mapping):
-        return rule.get(task.name) or rule.get("*")
-    for name, given in (("annotate", (task,)), ("annotate_any", ())):
-        ask = getattr(rule, name, None)
-        answer: Mapping[str, Any] | None = ask(*given) if ask is not None else None
-        if answer:
-            return answer
-    return None
+        return rule.get(task.name)
+    ask = getattr(rule, "annotate", None)
+    return ask(task) if ask is not None else None
+
+
+def _for_all(rule: Any) -> Any:
+    if isinstance(rule, Mapping):
+        return rule.get("*")
+    ask = getattr(rule, "annotate_any", None)
+    return ask() if ask is not None else None
 
 
 def _wrap(task: Task[Any, Any], name: str, around: Callable[[Any], Any]) -> None:

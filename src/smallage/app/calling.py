@@ -17,6 +17,7 @@ from smallage.core.message import Envelope
 from smallage.request import running
 from smallage.result import AsyncResult
 from smallage.task import arguments, keywords
+from smallage.tasks.fields import chosen
 
 
 class Calling(Registering):
@@ -88,7 +89,7 @@ class Calling(Registering):
     def _inherit_priority(self, name: str, call: Mapping[str, Any]) -> Mapping[str, Any]:
         """A call with the priority of the task that makes it, unless the called task has one of its own."""
         request, task = running.get(), declared(self.tasks, name)
-        if request is None or request.claim is None or (task is not None and task.priority is not None):
+        if request is None or request.claim is None or (task is not None and chosen(task, "priority") is not None):
             return call
         return {**call, "priority": request.claim.priority}
 

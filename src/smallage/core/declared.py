@@ -20,7 +20,8 @@ def check(values: Mapping[str, Any]) -> None:
         test = _TESTS.get(name)
         if test is not None and value is not None:
             test(name, value)
-    options.limits(values.get("soft_time_limit"), values.get("time_limit"))
+    for name in ("soft_time_limit", "time_limit"):
+        options.limits(values.get(name), None)  # that they fit together is asked when the task is called
     _check_safety(values)
 
 

@@ -28,7 +28,7 @@ class ReceivedTask:
 
     def __init__(self, claim: Claim, view: WorkerView | None) -> None:
         self._claim = claim
-        self.id = self.task_id = claim.id
+        self.id = self.task_id = claim.after or claim.id
         self.name = self.task_name = self.task = claim.name
         self.hostname = None if view is None else view.hostname
         self.app = None if view is None else view.app
@@ -75,7 +75,7 @@ def unknown(view: WorkerView | None, claim: Claim) -> None:
 def ended(view: WorkerView | None, claim: Claim, outcome: Outcome) -> None:
     """It was terminated, revoked or expired, or could not be read."""
     if claim.after is not None:
-        if claim.reason in _REVOKED:
+        if claim.reason in _REVOKED and claim.reason != "terminated":  # the worker that it was taken from has said so
             _revoked(view, claim, claim.reason)
     elif isinstance(outcome, Cancelled):
         _revoked(view, claim, outcome.reason)

@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 
 
 def handle_of(app: Smallage, chain: Chain, parent: Any = None) -> Any:
-    """The handle of a frozen chain's end; `parent` of the first."""
+    """The handle of a frozen chain's end; `parent` of the first. Of a lone chord it is its body's end, right below the
+    header."""
+    if len(chain) == 1 and isinstance(chain[0], Fan) and chain[0].body and parent is None:
+        header = group_handle(app, chain[0], None)
+        result = handle_of(app, chain[0].body, header)
+        result.parent = header
+        return result
     for one in chain:
         if isinstance(one, Step):
             parent = AsyncResult(one.id, app, app.tasks.get(one.task), parent=parent)
