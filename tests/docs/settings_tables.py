@@ -19,9 +19,9 @@ _ROW = re.compile(r"^\| `(?P<name>\w+)` \| (?P<default>[^|]*) \| (?P<meaning>[^|
 
 def is_read(name: str) -> bool:
     """True if any code but the table itself asks for the setting."""
-    asks = re.compile(rf"\bconf\.{name}\b")
+    asks = re.compile(rf'\bconf\.{name}\b|"{name}"')
     sources = (ROOT / "src" / "smallage").rglob("*.py")
-    return any(asks.search(path.read_text()) for path in sources)
+    return any(asks.search(path.read_text()) for path in sources if not path.name.startswith("setting"))
 
 
 def working() -> tuple[list[str], list[str]]:

@@ -35,7 +35,8 @@ class Tasks:
 
 def make(url: str, namespace: str, index_path: Path) -> Tasks:
     """The tasks, on the store at `url`, writing to the index at `index_path`."""
-    app = Smallage("demo", broker=url, changes={"namespace": namespace})
+    app = Smallage("demo", changes={"namespace": namespace})
+    app.conf.pin("broker_url", url)  # its own stage, whatever the environment says
     index = Index(index_path)
 
     @app.task(bind=True, name="demo.index_video", autoretry_for=(TransientError,), retry_kwargs=SOON)
