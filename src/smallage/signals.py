@@ -16,8 +16,8 @@ logged and changes nothing.
 * By the first child alone, once for the worker: `worker_ready`, `heartbeat_sent` (every two seconds, while the worker
   works), `worker_shutting_down`, `worker_shutdown`.
 * By a scheduler that starts: `beat_init`, and one in a worker then `beat_embedded_init`.
-* Never: `worker_before_create_process`, `task_internal_error`, `user_preload_options`, `task_sent`, those of eventlet. They can be
-  connected, for programs that do.
+* Never: `worker_before_create_process`, `task_internal_error`, `user_preload_options`, `task_sent` and those about
+  eventlet. They can be connected, for programs that do.
 """
 
 from __future__ import annotations
