@@ -123,6 +123,8 @@ def _other(value: Any, kind: type, depth: int) -> Any:
         return _list(_in_order(value), depth)
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)
+    if hasattr(kind, "__json__"):
+        return plain(value.__json__(), depth + 1)
     model = _model_fields(value)
     if model is not None:
         return _dict(model, depth)
@@ -156,7 +158,7 @@ def _in_order(values: Any) -> list[Any]:
 
 
 def _model_fields(value: Any) -> Mapping[Any, Any] | None:
-    """The fields of a data class, msgspec struct, pydantic model, attrs class or object with `__json__`."""
+    """The fields of a data class, msgspec struct, pydantic model or attrs class."""
     kind = type(value)
     if hasattr(kind, "__dataclass_fields__"):
         from dataclasses import fields  # loaded already, for the class is one
@@ -170,9 +172,6 @@ def _model_fields(value: Any) -> Mapping[Any, Any] | None:
         return dumped
     if hasattr(kind, "__attrs_attrs__"):
         return {field.name: getattr(value, field.name) for field in kind.__attrs_attrs__}
-    if hasattr(kind, "__json__"):
-        made = value.__json__()
-        return made if isinstance(made, dict) else None
     return None
 
 
