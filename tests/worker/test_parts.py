@@ -18,6 +18,7 @@ import pytest
 
 from smallage.core.errors import ImproperlyConfigured
 from smallage.core.message import Crashed, Failed, Released
+from smallage.hosts import proven_dead, this_host
 from smallage.stores import base
 from smallage.stores.base import Host, SessionInfo, SessionView
 from smallage.worker import children
@@ -25,7 +26,6 @@ from smallage.worker.bells import Bells
 from smallage.worker.board import Board, Farewell, inherited, shared_by_file
 from smallage.worker.children import ChildProcess, how_it_died
 from smallage.worker.estate import Estate, estate_of
-from smallage.worker.host import proven_dead, this_host
 from smallage.worker.line import Line, Word
 from smallage.worker.options import WorkerOptions, node_name, pool_named, shape
 from smallage.worker.peers import Peers

@@ -33,6 +33,11 @@ class Bells:
     def start(self) -> None:
         self._thread.start()
 
+    def serve(self, queues: tuple[str, ...]) -> None:
+        """Listen for these queues from now on."""
+        self._queues = queues
+        self._nudge()
+
     def want(self) -> None:
         """The queues were empty: tell of the next bell."""
         self._wanted.set()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
+from smallage.control.asking import Question
 from smallage.core.errors import ImproperlyConfigured, StoreError, StoreRefused, StoreUnavailable
 from smallage.run import HardTimeout, Terminated
 from smallage.stores.base import Host, SessionInfo
@@ -28,6 +29,7 @@ from smallage.worker.limits import Limits
 from smallage.worker.line import Line, Word
 from smallage.worker.logs import configure, settle
 from smallage.worker.options import PoolName, WorkerOptions
+from smallage.worker.panel import Panel
 from smallage.worker.plan import Plan, plan_for
 from smallage.worker.pools import make_pool
 from smallage.worker.rates import tell_rates
@@ -232,6 +234,7 @@ class Child:
             rest=min(REST, plan.lease_us / 3e6),
             on_recycle=self._recycling,
         )
+        self.panel = Panel(self, plan.node, plan.pool, plan.queues, plan.places)
 
     def info(self) -> SessionInfo:
         """What this session announces."""
@@ -241,7 +244,7 @@ class Child:
             node=self.plan.node,
             pool=self.plan.pool,
             concurrency=self.plan.places,
-            queues=self.plan.queues,
+            queues=tuple(self.panel.queues),
             names=tuple(sorted(self.app.tasks)),
             lease_us=self.plan.lease_us,
         )
@@ -334,9 +337,21 @@ class Child:
                 self._cancel(word.id, word.tok)
             case "lost":
                 self._lost(word.session)
+            case "ask":
+                self._answer(word)
             case "frozen":
                 self.engine.drop_backlog()
                 self.line.say(Word("thawed"))
+
+    def _answer(self, word: Word) -> None:
+        question = msgspec.json.decode(word.text, type=Question)
+        served = list(self.panel.queues)
+        value = self.panel.answer(question.method, question.arguments)
+        if self.panel.queues != served:
+            self.store.announce(self.engine.session, self.info())
+        if word.id:
+            plain = msgspec.to_builtins(value, enc_hook=repr)
+            self.line.say(Word("answer", id=word.id, data={"value": plain}))
 
     def _cancel(self, task_id: str, tok: int) -> None:
         for slot in self.pool.slots:

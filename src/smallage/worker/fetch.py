@@ -12,7 +12,7 @@ import math
 import os
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import cycle
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -46,6 +46,10 @@ BATCH = 200
 """Outcomes settled in one go, at most."""
 
 
+def _in_turn(queues: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    return cycle([queues[at:] + queues[:at] for at in range(len(queues))] or [()])
+
+
 class Engine:
     """See the module's text. `run` is the thread's body; everything else may be called from other threads."""
 
@@ -72,8 +76,10 @@ class Engine:
         self.leaving = False
         """Nothing is in hand any more, and the session is being left."""
         self._store, self._desk, self._pool, self._board = store, desk, pool, board
-        self._orders = cycle([queues[at:] + queues[:at] for at in range(len(queues))])
+        self._orders = _in_turn(queues)
         """Each queue is the first to be tried in its turn, so that a full one keeps none of the others waiting."""
+        self.totals: dict[str, int] = {}
+        """Tasks that have ended here, by name."""
         self._log = log
         self._pace = pace.Pace(places, prefetch_bound)
         self._forecast = pace.Forecast()
@@ -127,6 +133,12 @@ class Engine:
         ended (`at_once`: there are no others, and the process has to end for the body to end)."""
         self._desk.put(claim, outcome, 0.0)
         self.stop(Farewell.RECYCLED, 0.0 if at_once else math.inf)
+
+    def serve(self, queues: tuple[str, ...]) -> None:
+        """Claim from these queues from now on."""
+        self._orders = _in_turn(queues)
+        self._bells.serve(queues)
+        self.ring()
 
     def drop_backlog(self) -> None:
         """Forget the claims that have not started: they are no longer ours."""
@@ -197,6 +209,7 @@ class Engine:
             if outcome is None:
                 continue
             ended.append(Settlement(claim.id, claim.gen, claim.tok, claim.nonce, outcome))
+            self.totals[claim.name] = self.totals.get(claim.name, 0) + 1
             if took:
                 times.append(took)
                 if self._log.enabled:

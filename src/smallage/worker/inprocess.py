@@ -15,7 +15,11 @@ from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from smallage.control.asking import ASK, Question
 from smallage.core.errors import ImproperlyConfigured, StoreError
+from smallage.hosts import this_host
 from smallage.run import HardTimeout, Terminated
 from smallage.stores.base import LEASE_US, SessionInfo
 from smallage.worker.beat import Beat
@@ -24,17 +28,18 @@ from smallage.worker.body import Body
 from smallage.worker.context import Context
 from smallage.worker.desk import Desk
 from smallage.worker.fetch import Engine
-from smallage.worker.host import this_host
 from smallage.worker.limits import Limits
 from smallage.worker.options import node_name, pool_named
+from smallage.worker.panel import Panel
 from smallage.worker.pools import make_pool
 from smallage.worker.rates import tell_rates
 from smallage.worker.slot import Slot
+from smallage.worker.switchboard import together
 from smallage.worker.tasklog import TaskLog
 
 if TYPE_CHECKING:
     from smallage.core.message import Claim
-    from smallage.stores.base import Mailbox, Ticked
+    from smallage.stores.base import Mailbox, Order, Ticked
 
 logger = logging.getLogger("smallage.worker")
 
@@ -83,6 +88,7 @@ class InProcessWorker:
             self.store, os.urandom(16).hex(), self.queues, self.desk, self.pool, self.board, log,
             places=concurrency, burst=burst,
         )  # fmt: skip
+        self.panel = Panel(self, self._node, name, self.queues, concurrency)
         self._beat = Beat(app) if beat else None
         self._closed = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -173,8 +179,7 @@ class InProcessWorker:
                     next_tick = self._tick()
                 self._wait(mailbox, min(next_tick - monotonic(), 0.2))
                 for order in mailbox.take():
-                    if order.kind == "cancel":
-                        self._cancel(order.id, order.tok)
+                    self._obey(order)
             except StoreError as error:
                 logger.warning("Store: cannot renew the session, trying again: %s", error)
                 if mailbox is not None:
@@ -183,6 +188,27 @@ class InProcessWorker:
                 self._closed.wait(0.2)
         if mailbox is not None:
             mailbox.close()
+
+    def _obey(self, order: Order) -> None:
+        if order.kind == "cancel":
+            self._cancel(order.id, order.tok)
+        elif order.kind == ASK:
+            question = msgspec.json.decode(order.text, type=Question)
+            value = self._shut_down() if question.method == "shutdown" else self._asked(question)
+            if order.id:
+                self.store.answer(order.id, self._node, msgspec.json.encode(value, enc_hook=repr))
+
+    def _asked(self, question: Question) -> Any:
+        served = list(self.panel.queues)
+        value = together(question.method, [self.panel.answer(question.method, question.arguments)])
+        if self.panel.queues != served:
+            self.queues = tuple(self.panel.queues)
+            self._announce()
+        return value
+
+    def _shut_down(self) -> dict[str, str]:
+        self.engine.stop(Farewell.DRAINED, 10.0)
+        return {"ok": "shutting down"}
 
     def _wait(self, mailbox: Mailbox, seconds: float) -> None:
         if seconds > 0:

@@ -15,9 +15,9 @@ MOST_WAITING = 1 << 20
 class Word(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing said. `kind` says which of the other fields mean something.
 
-    From the supervisor: `drain` (seconds), `cancel` (id, tok), `lost` (session: the new one), `frozen`, `dump`,
-    `shutdown`. From the child: `hello` (store, options, lease), `announced`, `refused` (code, text), `thawed`,
-    `recycling`, `lost`.
+    From the supervisor: `drain` (seconds), `cancel` (id, tok), `lost` (session: the new one), `frozen`, `recycle`,
+    `ask` (id: the ticket, text: the question). From the child: `hello` (store, options, lease), `announced`, `refused`
+    (code, text), `thawed`, `recycling`, `answer` (id: the ticket, data: the value).
     """
 
     kind: str

@@ -10,7 +10,7 @@ import os
 import select
 from typing import TYPE_CHECKING
 
-from smallage.worker.host import proven_dead
+from smallage.hosts import proven_dead
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

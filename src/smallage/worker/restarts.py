@@ -44,6 +44,10 @@ class Restarts:
         """When the next one is due."""
         return min((when for when, _ in self._due), default=math.inf)
 
+    def numbers(self) -> set[int]:
+        """The children that are to be started."""
+        return {number for _, number in self._due}
+
     def take(self, now: float) -> list[int]:
         """The numbers that are due."""
         due = [number for when, number in self._due if when <= now]

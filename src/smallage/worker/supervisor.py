@@ -14,10 +14,12 @@ import signal
 import sys
 from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from smallage.control.asking import ASK
+from smallage.hosts import this_host
 from smallage.worker import children
 from smallage.worker.banner import banner
 from smallage.worker.board import Farewell
@@ -25,7 +27,6 @@ from smallage.worker.child import RESHAPE, Start
 from smallage.worker.children import ChildProcess
 from smallage.worker.estate import estate_of, first_overdue
 from smallage.worker.finish import Outage
-from smallage.worker.host import this_host
 from smallage.worker.leases import GREETING, Leases
 from smallage.worker.line import Word
 from smallage.worker.options import PoolName, WorkerOptions
@@ -33,6 +34,7 @@ from smallage.worker.orders import Orders
 from smallage.worker.plan import Plan
 from smallage.worker.restarts import Restarts
 from smallage.worker.signal_pipe import SignalPipe
+from smallage.worker.switchboard import Switchboard
 
 if TYPE_CHECKING:
     from smallage.stores.base import Order
@@ -45,6 +47,8 @@ ROUND = 1.0
 """Seconds between looks at what sends no sign: frozen children, limits that were ignored, peers' locks."""
 SCOUT_SLOTS = 1024
 """Size of the first child's board while the app has not told its shape."""
+IDLE_ROUNDS = 30
+"""Rounds without work after which a pool that scales gives a child back."""
 LATE = 1.5
 """Seconds that a child may take to end a task of its own after the hard limit, before we do it."""
 CANCEL_PATIENCE = 2.0
@@ -68,11 +72,15 @@ class Supervisor:
         outage = Outage("the supervisor")
         self._leases = Leases(self.inbox, self.host, self._poll, self._children, outage)
         self._orders = Orders(self.inbox, self._poll, outage)
+        self._switchboard = Switchboard(self._asked)
         self._signals: SignalPipe | None = None
         self._stopping = 0
         self._kill_at = math.inf
         self._next_round = 0.0
         self._ready = False
+        self._autoscale: tuple[int, int] | None = None
+        """Most and least children."""
+        self._idle_rounds = 0
 
     def run(self) -> int:
         """Keep the children running until told to stop, or until a burst is over."""
@@ -84,7 +92,7 @@ class Supervisor:
             self._reap()
             for number in self._restarts.take(monotonic()):
                 self._start_child(number)
-            for duty in (self._take_orders, self._settle_estates, self._renew, self._look_round):
+            for duty in (self._take_orders, self._answer_late, self._settle_estates, self._renew, self._look_round):
                 self._do(duty)
         self._orders.close()
         self._leases.close()
@@ -107,6 +115,7 @@ class Supervisor:
             self._restarts.next_at(),
             self._leases.next_at(),
             self._orders.retry_at,
+            self._switchboard.next_at(),
         )
         timeout = max(0.0, until - monotonic())
         fds = {fd for fd, _ in self._poll.poll(math.ceil(min(timeout, 60.0) * 1000))}
@@ -207,6 +216,9 @@ class Supervisor:
                 case "recycling":
                     child.replaced = True
                     self._restarts.add(child.number, 0.0)
+                case "answer":
+                    if self._leases.store is not None and self.plan is not None:
+                        self._switchboard.heard(child, word, self.plan.node, self._leases.store)
                 case "thawed":
                     child.frozen = False
                     self._leases.next_tick = 0.0
@@ -232,6 +244,7 @@ class Supervisor:
     def _announced(self, child: ChildProcess, session: str) -> None:
         child.session, child.announced = session, True
         self._leases.fence(child, monotonic())
+        self._switchboard.greet(child)
         if self._stopping:
             child.line.say_later(Word("drain", seconds=max(0.0, self._kill_at - monotonic() - STOP_MARGIN)))
         self._leases.next_tick = 0.0
@@ -306,10 +319,62 @@ class Supervisor:
                         child.cancels.append((order.tok, monotonic() + CANCEL_PATIENCE))
             case "shutdown":
                 self._stop(1)
+            case kind if kind == ASK and self._leases.store is not None and self.plan is not None:
+                self._switchboard.ask(order, self.plan.node, self._children, self._leases.store)
             case kind if kind == GREETING:
                 self._leases.next_tick = 0.0
             case kind:
                 logger.warning("The order '%s' is not known to this version", kind)
+
+    def _answer_late(self) -> None:
+        if self._leases.store is not None and self.plan is not None:
+            self._switchboard.give_up_on_late(self.plan.node, self._leases.store)
+
+    def _asked(self, method: str, arguments: dict[str, Any]) -> Any:
+        """What is answered here and not by the children; None for the rest."""
+        match method:
+            case "ping":
+                return {"ok": "pong"}
+            case "shutdown":
+                self._stop(1)
+                return {"ok": "shutting down"}
+            case "pool_restart":
+                for child in self._children:
+                    child.line.say_later(Word("recycle"))
+                return {"ok": "reload started"}
+            case "pool_grow" | "pool_shrink" | "autoscale":
+                return self._resized(method, arguments)
+        return None
+
+    def _resized(self, method: str, arguments: dict[str, Any]) -> dict[str, str]:
+        """Grow or shrink by processes, which is what this pool consists of."""
+        plan = self.plan
+        if plan is None or plan.pool != "processes":
+            pool = plan.pool if plan is not None else ""
+            return {"error": f"the pool '{pool}' keeps its size; start another worker, or restart this one with -c N"}
+        if method == "autoscale":
+            most, least = int(arguments["max"]), int(arguments["min"])
+            if not 1 <= least <= most:
+                return {"error": "autoscale needs 1 <= min <= max"}
+            self._autoscale = (most, least)
+            self._resize(min(max(plan.children, least), most))
+            return {"ok": f"autoscale now max={most} min={least}"}
+        n = int(arguments.get("n", 1))
+        self._resize(max(1, plan.children + (n if method == "pool_grow" else -n)))
+        return {"ok": "pool will grow" if method == "pool_grow" else "pool will shrink"}
+
+    def _resize(self, wanted: int) -> None:
+        """Have so many children: start those that lack, let the newest of those too many finish and go."""
+        assert self.plan is not None
+        self.plan = msgspec.structs.replace(self.plan, children=wanted)
+        there = {child.number for child in self._children if not child.replaced} | self._restarts.numbers()
+        for number in range(wanted):
+            if number not in there:
+                self._start_child(number)
+        for child in self._children:
+            if child.number >= wanted and not child.replaced:
+                child.replaced = True
+                child.line.say_later(Word("drain", seconds=self.options.shutdown_timeout))
 
     # -- once a second ------------------------------------------------------------------------------------------------
     def _look_round(self) -> None:
@@ -325,6 +390,20 @@ class Supervisor:
             child.line.flush()
             self._look_at(child, now)
         self._leases.probe_peers()
+        if self._autoscale is not None and not self._stopping:
+            self._scale(*self._autoscale)
+
+    def _scale(self, most: int, least: int) -> None:
+        """One child more when all are busy; one fewer when none has been for a while."""
+        plan = self.plan
+        assert plan is not None
+        loads = [len(child.board.running()) for child in self._children if child.announced and not child.replaced]
+        self._idle_rounds = 0 if any(loads) else self._idle_rounds + 1
+        if len(loads) == plan.children and all(load >= plan.places for load in loads) and plan.children < most:
+            self._resize(plan.children + 1)
+        elif self._idle_rounds >= IDLE_ROUNDS and plan.children > least:
+            self._idle_rounds = 0
+            self._resize(plan.children - 1)
 
     def _look_at(self, child: ChildProcess, now: float) -> None:
         single = child.start.pool in ("processes", "solo")

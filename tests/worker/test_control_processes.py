@@ -1,0 +1,69 @@
+"""Questions and orders to a worker of several processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from smallage.app import Smallage
+from tests.worker import sample
+from tests.worker.conftest import PATIENCE, Worker, until
+
+Start = Callable[..., Worker]
+
+
+def processes(app: Smallage) -> int:
+    """Children that have answered; 0 while there is no worker, or none of its children is there yet."""
+    stats = next(iter((app.control.inspect(timeout=PATIENCE).stats() or {"": {}}).values()))
+    return len(stats["pool"]["processes"]) if "pool" in stats else 0
+
+
+def test_the_children_answer_as_one(start: Start, app: Smallage) -> None:
+    start("-P", "processes", "-c", "2", "-n", "w@x")
+    for n in range(6):
+        assert sample.add.delay(n, 1).get(timeout=PATIENCE) == n + 1
+    until(lambda: processes(app) == 2)
+    stats = app.control.inspect(timeout=PATIENCE).stats()["w@x"]
+    assert stats["total"] == {sample.add.name: 6}
+    assert stats["pool"]["max-concurrency"] == 2
+    names = app.control.inspect(timeout=PATIENCE).registered()["w@x"]
+    assert sample.add.name in names
+
+
+def test_the_pool_grows_and_shrinks(start: Start, app: Smallage) -> None:
+    worker = start("-P", "processes", "-c", "1", "-n", "w@x")
+    until(lambda: processes(app) == 1)
+    control = app.control
+    assert control.pool_grow(2, reply=True, timeout=PATIENCE) == [{"w@x": {"ok": "pool will grow"}}]
+    until(lambda: processes(app) == 3)
+    assert control.pool_shrink(1, reply=True, timeout=PATIENCE) == [{"w@x": {"ok": "pool will shrink"}}]
+    until(lambda: processes(app) == 2)
+    said = control.autoscale(1, 1, reply=True, timeout=PATIENCE)
+    assert said == [{"w@x": {"ok": "autoscale now max=1 min=1"}}]
+    until(lambda: processes(app) == 1)
+    assert sample.add.delay(1, 1).get(timeout=PATIENCE) == 2
+    assert "died" not in worker.peek()
+
+
+def test_a_pool_of_threads_keeps_its_size(start: Start, app: Smallage) -> None:
+    start("-P", "threads", "-c", "2", "-n", "w@x")
+    until(lambda: processes(app) == 1)
+    assert "keeps its size" in app.control.pool_grow(1, reply=True, timeout=PATIENCE)[0]["w@x"]["error"]
+
+
+def test_what_was_ordered_holds_for_later_children(start: Start, app: Smallage) -> None:
+    start("-P", "processes", "-c", "1", "-n", "w@x")
+    until(lambda: processes(app) == 1)
+    app.control.add_consumer("mail", reply=True, timeout=PATIENCE)
+    app.control.pool_grow(1, reply=True, timeout=PATIENCE)
+    until(lambda: processes(app) == 2)
+    until(lambda: all("mail" in one.info.queues for one in app.store.workers()) and len(app.store.workers()) == 2)
+
+
+@pytest.mark.parametrize("pool", ["processes", "threads"])
+def test_a_shutdown_ends_the_worker(start: Start, app: Smallage, pool: str) -> None:
+    worker = start("-P", pool, "-c", "2", "-n", "w@x")
+    until(lambda: processes(app) >= 1)
+    app.control.shutdown()
+    assert worker.wait() == 0
