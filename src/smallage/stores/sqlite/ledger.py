@@ -51,6 +51,7 @@ RESULTS_CANCEL = query("results_cancel")
 TEMPLATE_PAYLOAD = query("template_payload")
 ROWS_LOAD = query("rows_load")
 FOLLOW_OVER, FOLLOW_INSERT = query("follow_over"), query("follow_insert")
+AHEAD_ANY = query("ahead_any")
 AHEAD_ONE, AHEAD_MANY = query("ahead_one"), query("ahead_many")
 NAME_KNOWN = query("name_known")
 SESSION_NAME_OF = query("session_name_of")
@@ -242,7 +243,9 @@ class Act(Lines):
 
     def revoked_ahead(self, ids: list[str]) -> None:
         """End those of the tasks, which are new, that were revoked before they came."""
-        if self.book.ahead:
+        if self.any_ahead is None:
+            self.any_ahead = self.row(AHEAD_ANY)[0]
+        if self.any_ahead:
             found = [row[0] for row in rows_by_ids(self.execute, AHEAD_MANY, AHEAD_ONE, ids) if self._is_ahead(row[1])]
             for task in self.tasks_by_ids(found).values():
                 if task.state < DONE and task.state != RUNNING:

@@ -33,6 +33,8 @@ class Lines(Transaction):
         self._next_due: int | None = None
         self._next_due_known = False
         self._rates: Rates | None = None
+        self.any_ahead: int | None = None
+        """Whether any id was revoked without a task; None if that is not known."""
 
     @property
     def rates(self) -> Rates:
@@ -51,7 +53,8 @@ class Lines(Transaction):
         key = (queue, priority)
         last = self._last.get(key)
         if last is None:
-            last = self.row(LINE_LAST, queue, priority)[0] or 0
+            last, self.any_ahead = self.row(LINE_LAST, queue, priority)
+            last = last or 0
         self._last[key] = last + n
         return int(last + 1)
 

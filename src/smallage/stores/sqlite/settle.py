@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import Final, TypeAlias, cast
 
 import msgspec
 
@@ -50,15 +50,15 @@ _encode: Final = msgspec.json.Encoder().encode
 
 def settle(act: Act, session: str, settlements: Sequence[Settlement], request: ClaimRequest | None) -> Settled:
     """See `Store.settle`."""
-    done = _finish_plain(act, settlements)
-    verdicts: list[SettleVerdict]
-    if len(done) == len(settlements):
-        verdicts = ["ok"] * len(done)
-    else:
-        _check_size(settlements)
-        rest = [given for given in settlements if given.id not in done]
-        tasks = act.tasks_by_ids([given.id for given in rest])
-        verdicts = ["ok" if given.id in done else _settle_one(act, tasks.get(given.id), given) for given in settlements]
+    verdicts: list[SettleVerdict] = []
+    for kind, run in _runs(settlements):
+        done = _finish_alike(act, kind, run) if kind is not None else set()
+        if len(done) == len(run):
+            verdicts += ["ok"] * len(run)
+        else:
+            _check_size(run)
+            tasks = act.tasks_by_ids([given.id for given in run if given.id not in done])
+            verdicts += ["ok" if given.id in done else _settle_one(act, tasks.get(given.id), given) for given in run]
     claimed = Claimed(now_us=act.now)
     if request is not None:
         act.save()
@@ -66,33 +66,47 @@ def settle(act: Act, session: str, settlements: Sequence[Settlement], request: C
     return Settled(tuple(verdicts), claimed)
 
 
-def _finish_plain(act: Act, settlements: Sequence[Settlement]) -> set[str]:
-    """The common case: done, nothing follows, plain tasks or like members. Returns the ids that ended. When all claims
-    are current they end in one statement, else one by one."""
-    plain: list[_Row] = []
-    members: dict[str, list[_Row]] = {}
+def _runs(settlements: Sequence[Settlement]) -> Iterator[tuple[str | None, Sequence[Settlement]]]:
+    """Settlements of one kind that follow one another. The order counts where an end releases or pushes something."""
+    start = 0
+    kind = _kind(settlements[0])
+    for end in range(1, len(settlements)):
+        other = _kind(settlements[end])
+        if other != kind:
+            yield kind, settlements[start:end]
+            start, kind = end, other
+    yield kind, settlements[start:]
+
+
+def _kind(given: Settlement) -> str | None:
+    """For the common case, done and nothing follows: a like member's group, "" for a plain task. None for others."""
+    outcome = given.outcome
+    if type(outcome) is not Done or outcome.then or outcome.ends:
+        return None
+    task_id = given.id
+    return task_id[:36] if len(task_id) > 37 and task_id[36] == "." else ""
+
+
+def _finish_alike(act: Act, kind: str, settlements: Sequence[Settlement]) -> set[str]:
+    """End plain tasks, or like members of one group, as done; returns the ids of those that did. When all claims are
+    current they end in one statement, else one by one."""
+    rows: list[_Row] = []
     large = False
     for given in settlements:
-        outcome = given.outcome
-        if type(outcome) is Done and not outcome.then and not outcome.ends:
-            task_id, result = given.id, outcome.result
-            large = large or (result is not None and len(result) > LARGE)
-            row = (task_id, given.gen, given.tok, given.nonce, result)
-            if len(task_id) > 37 and task_id[36] == ".":
-                members.setdefault(task_id[:36], []).append(row)
-            else:
-                plain.append(row)
-    if not (plain or members) or len({given.id for given in settlements}) < len(settlements):
+        result = cast(Done, given.outcome).result
+        large = large or (result is not None and len(result) > LARGE)
+        rows.append((given.id, given.gen, given.tok, given.nonce, result))
+    if len({row[0] for row in rows}) < len(rows):
         return set()
-    done = _finish(act, plain, large)
-    for group_id, rows in members.items():
-        group = act.find_group(group_id)
-        if group is not None:
-            ended = _finish_members(act, group.num, rows, large)
-            if ended:
-                group.running -= len(ended)
-                act.count(group, DONE, len(ended))
-                done |= ended
+    if not kind:
+        done = _finish(act, rows, large)
+    elif (group := act.find_group(kind)) is not None:
+        done = _finish_members(act, group.num, rows, large)
+        if done:
+            group.running -= len(done)
+            act.count(group, DONE, len(done))
+    else:
+        return set()
     act.changed += done
     return done
 

@@ -163,8 +163,8 @@ select envelope from task where seq = ?1
 -- next_due: The earliest due time.
 select min(due_us) from task where state = 1
 
--- line_last: The place of the last ready entry of a queue and priority.
-select max(pos) from task where state = 2 and hold is null and queue = ?1 and priority = ?2
+-- line_last: The place of the last ready entry of a queue and priority; and, as pushes ask both, as ahead_any.
+select max(pos), exists (select 1 from ahead) from task where state = 2 and hold is null and queue = ?1 and priority = ?2
 
 -- line_first: The place of the first one.
 select min(pos) from task where state = 2 and hold is null and queue = ?1 and priority = ?2
@@ -251,6 +251,9 @@ on conflict (id) do nothing
 insert into task (id, state, queue, priority, name, pushed_us, ended_us, prune_us, ignored, keep_us, max_crashes, max_lost,
   reason, digest, result)
 values (?1, ?2, ?3, 0, ?4, ?5, ?5, ?6, ?7, ?8, 3, 10, ?9, x'', ?10)
+
+-- ahead_any: Whether any id was revoked without a task.
+select exists (select 1 from ahead)
 
 -- ahead_one: When an id was revoked without a task.
 select id, at_us from ahead where id = ?1
