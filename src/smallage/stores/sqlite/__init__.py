@@ -2,14 +2,16 @@
 
 place.py        where the file is and whether it is ours: owner, modes, links, network filesystems, replacement
 connection.py   opening checks and pragmas; readers are lent from a pool, one connection writes
-schema.sql      the tables; schema.py creates or compares them
+schema.sql      the tables; schema.py creates or compares them, and brings those of older releases up to date
 queries/        every statement by name; queries.py loads them
 writer.py       acts of many threads gathered into one transaction
-ledger.py       the steps that verbs are made of, inside one transaction
-push groups claim settle sessions readers operators audit      the verbs, by theme
+transaction.py  what a verb has read and must write; on it stand
+lines.py        the order of the queues, with rates.py, the limits, and on that
+ledger.py       the steps that verbs are made of: how claims and tasks end, what follows
+push groups claim settle sessions readers operators schedules audit      the verbs, by theme
 liveness.py     record locks that prove a holder alive or dead; the boot's clock
 ears.py         datagram sockets that carry bells, changes and orders between processes
-store.py        the verbs put together
+opened.py       the file opened and kept, through errors and forks; store.py, the verbs put together on it
 """
 
 from __future__ import annotations
