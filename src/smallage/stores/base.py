@@ -539,8 +539,10 @@ class Store(Protocol):
         """(payload or template, row) of a task while they are kept."""
 
     def audit(self) -> list[str]:
-        """A sentence for each breach of the store's invariants: index against state, running against session and
-        token, group bits against counters. Empty when all is well. For tests and `doctor`; not bounded."""
+        """A sentence for each breach of the store's invariants: index against state (what a limit holds back stands in
+        one line, seats in none), running against session and token, group bits against counters, keys that hold
+        something back against what comes due, follow-ups against what they follow. Empty when all is well. For tests
+        and `doctor`; not bounded."""
 
     # -- operators --------------------------------------------------------------------------------------------------
     def revoke(self, ids: Sequence[str], terminate: bool = False) -> list[RevokeVerdict]:
