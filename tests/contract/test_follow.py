@@ -278,6 +278,7 @@ def test_a_like_member_that_died(store: Store, worker: Session) -> None:
     worker.run(Crashed(b"x"))
     claim = worker.one()
     assert (claim.after, claim.payload, claim.row) == (f"{G}.0", b"template", b"row-0")
+    assert store.payload(claim.id) == (b"template", b"row-0")
     assert (claim.group, claim.index) == (None, None)
     assert worker.settle(claim, Released()) == "ok"
     assert worker.one().row == b"row-0"
