@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from msgspec import structs
+
 from smallage import signals
 from smallage.builtin_tasks import builtin_task, unknown_task
 from smallage.core import calls, codec, options, retry
@@ -566,6 +568,8 @@ def _with_errbacks(request: Request, error: BaseException, text: str | None) -> 
         from smallage.workflows.following import with_ends
 
         failed = with_ends(request, failed, "dead", failed.error)
+    if request.sent or request.current.extended:
+        failed = structs.replace(failed, error=wrap(failed.error, request.kept()))
     return failed
 
 
