@@ -18,6 +18,7 @@ from smallage.schedules.ticks import tick_id
 from smallage.stores import base
 from smallage.testing import start_worker
 from smallage.testing.clock import FakeClock
+from smallage.testing.faulty import FaultyStore
 from smallage.testing.wrapper import Wrapper
 from smallage.worker.beat import Beat
 from tests.worker.conftest import until
@@ -544,3 +545,41 @@ def test_the_list_says_what_comes_next(store, clock):
     assert infos["x"].next == moment(clock.now_us + 59_000_000)
     assert (infos["y"].last, infos["y"].next, infos["y"].fired) == (None, moment(us("2026-10-20T13:00")), 0)
     assert beat.upcoming()[0][1:] == ("x", "work")
+
+
+# -- the loop -----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("after", [False, True])
+def test_an_outage_delays_and_doubles_nothing(after):
+    store = FaultyStore(base.open("memory://", shared=False))
+    app = Smallage("loop", broker="memory://", set_as_current=False)
+    app.use_store(store)
+    ran = []
+    app.task(name="note")(lambda: ran.append(1))
+    app.conf.beat_schedule = {"x": {"task": "note", "schedule": 0.02, "catch_up": "all"}}
+    with start_worker(app, beat=True):
+        until(lambda: len(ran) >= 3)
+        faults = [store.fail("fire", after=after, times=3), store.fail("schedules", times=2)]
+        until(lambda: all(fault.hits == fault.times for fault in faults))
+        seen = len(ran)
+        until(lambda: len(ran) >= seen + 3)
+    [view] = store.schedules()
+    assert view.fired == len(ran) + store.counts().get("celery", {}).get("ready", 0)
+    assert view.last_us == view.since_us + view.fired * 20_000  # each due time, none twice
+    app.close()
+
+
+def test_the_loop_hears_of_changes_and_ends_when_told():
+    app = Smallage("loop", broker="memory://", set_as_current=False)
+    app.use_store(base.open("memory://", shared=False))
+    beat = Beat(app)
+    thread = beat.start()
+    app.schedules.set("x", 0.02, task="elsewhere")
+    until(lambda: info(app.schedules, "x").fired >= 2)
+    app.schedules.pause("x")
+    app.schedules.set("y", 3600, task="elsewhere")
+    app.schedules.remove("x")
+    beat.stop()
+    thread.join(10.0)
+    assert not thread.is_alive()
+    assert [one.name for one in app.schedules.list()] == ["y"]
+    app.close()

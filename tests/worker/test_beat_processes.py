@@ -106,8 +106,9 @@ def test_a_tick_whose_sender_is_killed_at_once_is_there_once(app: Any, run: Run,
     assert drained(run, moments) == fired(app)
 
 
-def test_a_worker_schedules_by_itself(app: Any, run: Run, moments: Moments) -> None:
-    worker = run("worker", "-P", "threads", BEATING_EVERY="0.1")
+@pytest.mark.parametrize("pool", ["processes", "threads", "asyncio", "gevent", "solo"])
+def test_a_worker_schedules_by_itself(app: Any, run: Run, moments: Moments, pool: str) -> None:
+    worker = run("worker", "-P", pool, *([] if pool == "solo" else ["-c", "2"]), BEATING_EVERY="0.1")
     assert moments.next("beat") == ["beat_init"]
     assert moments.next("beat") == ["beat_embedded_init"]
     for _ in range(3):
