@@ -119,7 +119,7 @@ def test_revoking_is_told_by_every_worker(app, gate):
     with InProcessWorker(app, node="a@x"):
         result = gate.apply_async((1,), countdown=3600)
         said = app.control.revoke(result.id, reply=True)
-        assert said == [{"a@x": {"ok": f"tasks {result.id} flagged as revoked"}}]
+        assert said == [{"a@x": {"ok": f"tasks {{'{result.id}'}} flagged as revoked"}}]
         assert result.state == "REVOKED"
 
 

@@ -215,5 +215,5 @@ def _ids(task_id: str | Iterable[str]) -> list[str]:
 
 
 def _revoked_text(task_id: str | Iterable[str], terminate: bool) -> str:
-    ids = ", ".join(_ids(task_id))
-    return f"terminate: {ids}" if terminate else f"tasks {ids} flagged as revoked"
+    ids = _ids(task_id)
+    return f"terminate: {', '.join(ids)}" if terminate else f"tasks {set(ids)} flagged as revoked"

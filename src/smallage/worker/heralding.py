@@ -56,12 +56,12 @@ def beginning(app: Any, options: WorkerOptions) -> WorkerView:
 
 def set_up(view: WorkerView) -> None:
     """It is decided what the worker will be."""
+    signals.worker_init.send(sender=view)
     signals.celeryd_after_setup.send(sender=view.hostname, instance=view, conf=view.app.conf)
 
 
 def starting(view: WorkerView) -> None:
     """The child is about to work."""
-    signals.worker_init.send(sender=view)
     signals.worker_process_init.send(sender=view.hostname)
 
 

@@ -40,6 +40,7 @@ class Panel:
         self.queues = list(queues)
         self._born = time.time()
         self._clock = 0
+        self._events = False
 
     def answer(self, method: str, arguments: dict[str, Any]) -> Any:
         """The answer to a question; {"error": text} for what went wrong."""
@@ -179,10 +180,15 @@ class Panel:
         return {"ok": "heartbeat"}
 
     def _on_enable_events(self) -> dict[str, str]:
-        return {"ok": "task events enabled"}
+        return self._turn_events(True, "enabled")
 
     def _on_disable_events(self) -> dict[str, str]:
-        return {"ok": "task events disabled"}
+        return self._turn_events(False, "disabled")
+
+    def _turn_events(self, on: bool, word: str) -> dict[str, str]:
+        """Nothing is published either way; what happens is read from the store."""
+        before, self._events = self._events, on
+        return {"ok": f"task events {'already ' * (before is on)}{word}"}
 
 
 def _arguments(claim: Claim) -> tuple[list[Any], dict[str, Any]]:

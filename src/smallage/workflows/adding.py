@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from typing import Any, Final
 
 from smallage.core import options, trees
 from smallage.core.canvas import signature
@@ -14,6 +15,11 @@ from smallage.workflows.handles import handle_of
 from smallage.workflows.ids import check_ids, fresh_ids
 from smallage.workflows.making import Maker
 from smallage.workflows.sending import start
+
+LOOK: Final = 0.05
+"""Seconds between two looks at a group that is being sent."""
+PATIENCE: Final = 1_200
+"""Looks before the addition is tried all the same, and refused."""
 
 
 def add_to_running_chord(task: Any, sig: Any) -> Any:
@@ -44,4 +50,14 @@ def _push(app: Any, group: str, member: Message) -> None:
     from smallage.pushing import push_group
 
     keep_us = options.keep_us(app.conf.result_expires, False)
+    _wait_for_the_seal(app, group)
     push_group(app, GroupBatch(id=group, members=(member,), late=True, keep_us=keep_us), {})
+
+
+def _wait_for_the_seal(app: Any, group: str) -> None:
+    """A member may run while its group is still being sent; it can be added to when that is over."""
+    for _ in range(PATIENCE):
+        view = app.store.group(group)
+        if view is None or view.sealed:
+            return
+        time.sleep(LOOK)
