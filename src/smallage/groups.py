@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, overload
 
 from smallage.core.message import member_id
 from smallage.core.states import TERMINAL
@@ -128,7 +128,7 @@ class Body(AsyncResult[Any]):
         return self.group._call_later(callback, on_error)
 
 
-class GroupResult(Counters, ResultSet[R]):
+class GroupResult(Counters, ResultSet, Generic[R]):
     """Results with an id: a group that was sent, or any results of yours.
 
     Of a group the counters are one read at any size. One that the store does not know yet, because it comes later in a

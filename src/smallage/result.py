@@ -146,7 +146,7 @@ class AsyncResult(Node, Generic[R]):
         return self._read()[2]
 
     @property
-    def children(self) -> list[Any] | None:
+    def children(self) -> Any:
         """The handles of what the task has sent, callbacks and the next step of a chain included; None until it has
         ended."""
         view = self._view()
@@ -412,7 +412,7 @@ class EagerResult(AsyncResult[R]):
         return self._name
 
     @property
-    def children(self) -> list[Any] | None:
+    def children(self) -> Any:
         return list(self.linked)
 
     def ready(self) -> bool:

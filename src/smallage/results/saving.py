@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from smallage.app import Smallage
     from smallage.groups import GroupResult
 
+
 def hand_in(app: Smallage, task_id: str, outcome: Outcome) -> None:
     """Let a task with this id, which was never sent, have ended like this. It is pushed to a queue of its own, claimed
     and settled at once. Raises BackendStoreError if the id is taken."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from smallage.results.reading import PROPAGATE_STATES, meta_of
 from smallage.results.tree import Node
@@ -12,8 +12,6 @@ from smallage.results.waiting import await_until, check_may_wait, notices, wait_
 
 if TYPE_CHECKING:
     from smallage.app import Smallage
-
-R = TypeVar("R")
 
 AT_ONCE: Final = 1_000
 """Tasks that are read in one go."""
@@ -58,7 +56,7 @@ def first_failure(app: Smallage, handles: Iterable[Any]) -> None:
             raise error
 
 
-class ResultSet(Node, Generic[R]):
+class ResultSet(Node):
     """Results that are waited for and asked together."""
 
     results: Any
