@@ -44,6 +44,8 @@ def apply(
     calls.check(call)
     worker = LocalContext(eager=True)
     result = _run(task, args, kwargs, call, worker, {}, throw)
+    if task.store_eager_result and not task.ignore_result and result.state in ("SUCCESS", "FAILURE"):
+        task.app.backend.store_result(result.id, result.result, result.state, result.traceback)
     if worker.hook_error is not None:
         raise worker.hook_error
     if result.state == "SUCCESS":

@@ -21,6 +21,8 @@ from smallage.signals import Signal
 from smallage.task import Task, check_options
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from smallage.app.base import Smallage
     from smallage.app.decorators import BoundDecorator, Decorator
     from smallage.task import AsyncTask
@@ -56,6 +58,8 @@ class Registering(Sending):
             self.task_cls = task_cls
         self.building = threading.RLock()
         """Held while declared tasks are built."""
+        self.surroundings: Callable[[], AbstractContextManager[Any]] | None = None
+        """Makes the context that each body runs in, such as a web framework's; set before the first run."""
         self._base: TaskClass | None = None
         self._functions: dict[str, Any] = {}
 

@@ -65,7 +65,11 @@ class Prepared:
         subclass."""
         kind = type(task)
         self.entry: Any = task.run if kind.__call__ is Task.__call__ else task
-        """What a worker calls: the body, or a subclass's own `__call__`."""
+        """What a worker calls: the body, or a subclass's own `__call__`, in the app's surroundings if it has any."""
+        if task.app.surroundings is not None:
+            from smallage.tasks.surrounding import surrounded
+
+            self.entry = surrounded(self.entry, task.app.surroundings, task.is_async)
         self.tracked = bool(task.track_started)
         """Its start is shown to readers."""
         self.hooked = self.tracked or any(_is_own(task, Task, hook) for hook in HOOKS)

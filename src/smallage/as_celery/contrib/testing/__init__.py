@@ -1,0 +1,1 @@
+"""Tests of programs: `celery.contrib.testing`."""
