@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         StoreUnavailable,
     )
     from smallage.groups import GroupResult, Outcomes
+    from smallage.install import install_as_celery
     from smallage.result import AsyncResult
     from smallage.shared import shared_task
     from smallage.task import Task
@@ -61,6 +62,7 @@ _HOMES = {
     "GroupResult": "groups",
     "Outcomes": "groups",
     "AsyncResult": "result",
+    "install_as_celery": "install",
     "shared_task": "shared",
     "Task": "task",
 }
@@ -94,6 +96,7 @@ __all__ = [
     "current_app",
     "current_task",
     "group",
+    "install_as_celery",
     "maybe_signature",
     "shared_task",
     "signature",

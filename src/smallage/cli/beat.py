@@ -7,14 +7,12 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from smallage.__about__ import __version__
+from smallage.cli.background import LockFailed, as_service
 from smallage.cli.target import USAGE, exit_codes, open_app
 from smallage.core.errors import ImproperlyConfigured
 from smallage.core.schedule import in_words, moment
@@ -42,7 +40,12 @@ LISTED = 10
 @click.option("-S", "--scheduler", hidden=True, help="Celery's; its default alone.")
 @click.option("-s", "--schedule", "_schedule", hidden=True, help="Celery's; has no effect.")
 @click.option("-n", "--hostname", "_hostname", hidden=True, help="Celery's; has no effect.")
-@click.option("--detach", is_flag=True, hidden=True, help="Celery's; refused.")
+@click.option("--detach", is_flag=True, help="Go on in the background.")
+@click.option("--uid", help="Go on as this user.")
+@click.option("--gid", help="Go on in this group.")
+@click.option("--umask", help="Rights that new files do not get, in octal.")
+@click.option("--executable", hidden=True, help="Celery's; has no effect.")
+@click.option("--enable-remote-control/--no-enable-remote-control", hidden=True, help="Celery's; has no effect.")
 @click.pass_context
 def beat(ctx: click.Context, /, where: str | None, **found: Any) -> None:
     """Send the tasks of APP's schedules when they are due. Workers do this too, unless started with --no-beat; any
@@ -50,35 +53,31 @@ def beat(ctx: click.Context, /, where: str | None, **found: Any) -> None:
 
     TERM or INT: end.
     """
-    if found["detach"]:
-        raise click.UsageError("--detach is not offered: let systemd, Docker or a supervisor run it in the background.")
     if found["workdir"]:
         os.chdir(found["workdir"])
     root: dict[str, Any] = ctx.find_root().ensure_object(dict)
     root["app"] = where or found["app_option"] or root.get("app")
     root["store"] = found["store"] or root.get("store")
-    _log(found)
-    with exit_codes():
-        made = _made(found)
-        ahead = made.upcoming()
-    with _pidfile(found["pidfile"]):
-        if found["log_format"] == "text" and not found["logfile"]:
-            _greet(made, ahead)
-        _run(made)
+    names = ("logfile", "pidfile", "uid", "gid", "umask", "detach")
+    try:
+        with as_service(found["_hostname"] or "celerybeat@%h", **{name: found[name] for name in names}):
+            _log(found)
+            with exit_codes():
+                made = _made(found)
+                ahead = made.upcoming()
+            if found["log_format"] == "text" and not found["logfile"]:
+                _greet(made, ahead)
+            _run(made)
+    except (LockFailed, OSError) as error:
+        click.echo(f"{root.get('program', 'smallage')}: {error}", err=True)
+        sys.exit(USAGE)
 
 
 def _log(found: dict[str, Any]) -> None:
-    import logging
-
     from smallage.worker.logs import configure
 
     level = "CRITICAL" if found["level"].lower() == "fatal" else found["level"].upper()
     configure(level, found["log_format"], "Beat")
-    if found["logfile"]:
-        root = logging.getLogger()
-        handler = logging.FileHandler(found["logfile"])
-        handler.setFormatter(root.handlers[0].formatter if root.handlers else None)
-        root.handlers[:] = [handler]
 
 
 def _made(found: dict[str, Any]) -> Beat:
@@ -122,32 +121,3 @@ def _run(made: Beat) -> None:
     told.wait()
     made.stop()
     thread.join(10.0)
-
-
-@contextmanager
-def _pidfile(place: str | None) -> Iterator[None]:
-    """Keep the process id in a file; another live process there is refused."""
-    if place is None:
-        yield
-        return
-    path = Path(place)
-    if path.exists() and _alive(path.read_text().strip()):
-        click.echo(f"smallage: {path} names a process that runs; stop that one or choose another --pidfile", err=True)
-        sys.exit(USAGE)
-    path.write_text(f"{os.getpid()}\n")
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def _alive(pid: str) -> bool:
-    if not (pid.isascii() and pid.isdigit()) or int(pid) == os.getpid():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

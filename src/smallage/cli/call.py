@@ -31,6 +31,16 @@ def _eta(ctx: click.Context, parameter: click.Parameter, text: str | None) -> dt
         raise click.BadParameter("an instant such as 2027-01-31T12:00:00+01:00 is wanted") from None
 
 
+def _expires(ctx: click.Context, parameter: click.Parameter, text: str | None) -> float | dt.datetime | None:
+    try:
+        seconds = float(text or "")
+    except ValueError:
+        return _eta(ctx, parameter, text)
+    if seconds < 0:
+        raise click.BadParameter("seconds from now are wanted, or an instant")
+    return seconds
+
+
 @click.command()
 @click.argument("name")
 @click.option("-a", "--args", default="[]", callback=_json, help="Positional arguments, a JSON array.")
@@ -39,7 +49,10 @@ def _eta(ctx: click.Context, parameter: click.Parameter, text: str | None) -> dt
 @click.option("--priority", type=click.IntRange(0, 9), help="0 is served first.")
 @click.option("--countdown", type=click.FloatRange(0), help="Seconds before it may run.")
 @click.option("--eta", callback=_eta, help="Instant before which it does not run.")
-@click.option("--expires", type=click.FloatRange(0), help="Seconds after which it is not started any more.")
+@click.option("--expires", callback=_expires, help="Seconds, or the instant, after which it is not started any more.")
+@click.option("--serializer", help="json or msgpack.")
+@click.option("--exchange", help="Celery's; the direct one alone.")
+@click.option("--routing-key", help="Celery's name for the queue.")
 @click.option("--task-id", help="Its id; a repeat with the same id does nothing.")
 def call(name: str, args: list[Any], kwargs: dict[str, Any], **options: Any) -> None:
     """Push the task NAME and print its id."""

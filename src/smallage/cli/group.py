@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 
@@ -17,6 +17,11 @@ COMMANDS = {
     "status": ("smallage.cli.status", "Workers, queues and totals at a glance."),
     "call": ("smallage.cli.call", "Push a task by name and print its id."),
     "result": ("smallage.cli.result", "Show a task's result."),
+    "inspect": ("smallage.cli.remote", "Ask the workers about themselves."),
+    "control": ("smallage.cli.remote", "Give the workers an order."),
+    "purge": ("smallage.cli.purge", "Remove all tasks that wait, for good."),
+    "shell": ("smallage.cli.shell", "A Python prompt with the app and its tasks."),
+    "report": ("smallage.cli.report", "Versions and settings, for a report of a fault."),
     "workers": ("smallage.cli.workers", "List the live workers."),
     "queues": ("smallage.cli.queues", "List, pause, resume or purge queues."),
     "schedules": ("smallage.cli.schedules", "List, pause, change or run schedules."),
@@ -27,20 +32,23 @@ COMMANDS = {
 class LazyGroup(click.Group):
     """Knows its commands by name and loads only the one that runs."""
 
+    table: ClassVar[dict[str, tuple[str, str]]] = COMMANDS
+    """Name → (module, what it does)."""
+
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return list(self.table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
+        if cmd_name not in self.table:
             return None
-        module, _ = COMMANDS[cmd_name]
+        module, _ = self.table[cmd_name]
         command: click.Command = getattr(importlib.import_module(module), cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list for --help, without loading the commands."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+            formatter.write_dl([(name, text) for name, (_, text) in self.table.items()])
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

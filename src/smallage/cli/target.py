@@ -22,22 +22,28 @@ def exit_codes() -> Iterator[None]:
     try:
         yield
     except (StoreUnavailable, StoreRefused) as error:
-        _fail(error, UNREACHABLE)
+        _fail(error, _told().get("unreachable", UNREACHABLE))
     except ImproperlyConfigured as error:
         _fail(error, USAGE)
     except SmallageError as error:
         _fail(error, FAILED)
 
 
+def _told() -> dict[str, Any]:
+    """What the command line said before the command."""
+    found: dict[str, Any] = click.get_current_context().find_root().obj or {}
+    return found
+
+
 def _fail(error: Exception, code: int) -> None:
-    click.echo(f"smallage: {error}", err=True)
+    click.echo(f"{_told().get('program', 'smallage')}: {error}", err=True)
     raise click.exceptions.Exit(code)
 
 
 def open_app() -> Any:
     """The app that the command is about: -A, or what lies here; with only a store named, an app without tasks."""
     context = click.get_current_context()
-    found: dict[str, Any] = context.find_root().obj or {}
+    found = _told()
     app = _find(found.get("app"))
     if found.get("store"):
         app.conf.pin("broker_url", found["store"])
@@ -53,9 +59,9 @@ def _find(where: str | None) -> Any:
     try:
         return find_app()
     except AppNotFound:
-        from smallage.app import Smallage
+        from smallage.app.current import default_app
 
-        return Smallage("smallage")
+        return default_app()
 
 
 def open_store() -> Store:

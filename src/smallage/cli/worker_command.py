@@ -47,7 +47,8 @@ def _run(ctx: click.Context, /, where: str | None, **found: Any) -> None:
     outer: dict[str, Any] = ctx.obj or {}
     found["app"] = where or found.get("app") or outer.get("app")
     found["store"] = found.get("store") or outer.get("store")
-    sys.exit(run_worker({name: value for name, value in found.items() if value not in (None, False)}))
+    given = {name: value for name, value in found.items() if value not in (None, False)}
+    sys.exit(run_worker(given, log_values=bool(outer.get("celery"))))
 
 
 worker = click.Command(

@@ -22,6 +22,35 @@ def comma_list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+def queue_list(text: str) -> tuple[str, ...]:
+    """Names of queues. Raises ValueError for none, and for what cannot be one."""
+    from smallage.core.errors import ImproperlyConfigured
+    from smallage.core.ids import check_queue
+
+    names = comma_list(text)
+    if not names:
+        raise ValueError("name at least one queue")
+    for name in names:
+        try:
+            check_queue(name)
+        except ImproperlyConfigured as error:
+            raise ValueError(str(error)) from None
+    return names
+
+
+def autoscale(text: str) -> int:
+    """The larger number of `MAX,MIN`; one alone is it."""
+    numbers = [positive_int(part) if at == 0 else int(part) for at, part in enumerate(text.split(","))]
+    if len(numbers) > 2:
+        raise ValueError("MAX,MIN is wanted")
+    return max(numbers)
+
+
+def octal(text: str) -> int:
+    """A number written in octal."""
+    return int(text, 8)
+
+
 def positive_int(text: str) -> int:
     """A whole number from 1."""
     number = int(text)
@@ -52,13 +81,23 @@ OPTIONS = (
     Option(("-A", "--app"), "app", str, "Where the app is, if not given as argument."),
     Option(("-b", "--broker", "--store"), "store", str, "URL of the store; wins over the app's own."),
     Option(("-P", "--pool"), "pool", str, "processes (default), threads, asyncio, gevent or solo."),
+    Option(("--autoscale",), "_autoscale", autoscale, "MAX,MIN: as -c MAX; idle processes cost next to nothing."),
     Option(("-c", "--concurrency"), "concurrency", positive_int, "Tasks at a time; threads, coroutines: per child."),
     Option(("--processes",), "processes", positive_int, "Children, each with its own pool of threads, coroutines, …"),
-    Option(("-Q", "--queues"), "queues", comma_list, "Queues to serve, comma separated."),
+    Option(("-Q", "--queues"), "queues", queue_list, "Queues to serve, comma separated."),
+    Option(("-X", "--exclude-queues"), "exclude", queue_list, "Queues of task_queues not to serve."),
+    Option(("-I", "--include"), "include", comma_list, "Further modules with tasks, comma separated."),
     Option(("-n", "--hostname"), "node", str, "Name of this worker, such as w1@%h."),
     Option(("-l", "--loglevel", "--log-level"), "log_level", str, "debug, info, warning (default), error.", LEVELS),
+    Option(("-f", "--logfile"), "_logfile", str, "Log to this file, not to stderr; takes the marks of -n."),
     Option(("--log-format",), "log_format", str, "text or json.", ("text", "json")),
     Option(("--burst",), "burst", "flag", "Exit when all queues served are empty."),
+    Option(("--purge", "--discard"), "purge", "flag", "First remove what waits in the queues served, for good."),
+    Option(("-D", "--detach"), "_detach", "flag", "Go on in the background."),
+    Option(("--pidfile",), "_pidfile", str, "Keep the process id here while it runs; takes the marks of -n."),
+    Option(("--uid",), "_uid", str, "Go on as this user."),
+    Option(("--gid",), "_gid", str, "Go on in this group."),
+    Option(("--umask",), "_umask", octal, "Rights that new files do not get, in octal."),
     Option(("-B", "--beat"), "beat", "flag", "Fire schedules too; the default, any number of workers may."),
     Option(("--no-beat",), "no_beat", "flag", "Leave schedules to others."),
     Option(("-s", "--schedule", "--schedule-filename"), "_schedule", "ignored", "Celery's; has no effect."),
@@ -70,11 +109,17 @@ OPTIONS = (
     Option(("--prefetch-multiplier",), "prefetch_multiplier", int, "Upper bound of claims in hand for each place."),
     Option(("--workdir",), "workdir", str, "Change to this folder first."),
     Option(("--lease",), "lease", limit, "Seconds after which a worker that gives no sign counts as lost (15)."),
-    Option(("-E", "--task-events"), "_events", "ignored-flag", "Celery's; has no effect."),
+    Option(("-E", "--task-events", "--events"), "_events", "ignored-flag", "Celery's; has no effect."),
+    Option(("-S", "--statedb"), "_statedb", "ignored", "Celery's; has no effect."),
+    Option(("--scheduler",), "_scheduler", "ignored", "Celery's; has no effect."),
+    Option(("--heartbeat-interval",), "_interval", "ignored", "Celery's; has no effect."),
+    Option(("--disable-prefetch",), "_no_prefetch", "ignored-flag", "Celery's; has no effect."),
+    Option(("--pool-start-method",), "_start_method", "ignored", "Celery's; has no effect."),
+    Option(("--executable",), "_executable", "ignored", "Celery's; has no effect."),
     Option(("--without-gossip",), "_gossip", "ignored-flag", "Celery's; has no effect."),
     Option(("--without-mingle",), "_mingle", "ignored-flag", "Celery's; has no effect."),
     Option(("--without-heartbeat",), "_heartbeat", "ignored-flag", "Celery's; has no effect."),
-    Option(("-O",), "_optimization", "ignored", "Celery's; has no effect."),
+    Option(("-O", "--optimization"), "_optimization", "ignored", "Celery's; has no effect."),
 )  # fmt: skip
 
 

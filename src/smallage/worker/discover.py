@@ -34,6 +34,8 @@ def find_app(where: str = "", workdir: str = "") -> Any:
     if not where:
         where = _look_around()
     place, _, attribute = where.partition(":")
+    if not attribute and _is_attribute(place):
+        place, _, attribute = place.rpartition(".")
     module = _load(place)
     if not attribute:
         return _app_in(module)
@@ -48,6 +50,17 @@ def _look_around() -> str:
         "No app was named and there is neither a tasks.py nor an app.py here. "
         "Name it: smallage worker module:app (or -A module)."
     )
+
+
+def _is_attribute(place: str) -> bool:
+    """True for `module.name` that means a variable of the module, as Celery takes it; a module of the name wins."""
+    parent, _, last = place.rpartition(".")
+    if not parent or place.endswith(".py") or os.sep in place:
+        return False
+    module = _load(parent)
+    if _is_app(getattr(module, last, None)):
+        return True
+    return not hasattr(module, "__path__") or importlib.util.find_spec(place) is None
 
 
 def _load(place: str) -> ModuleType:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from typing import Literal, TypeAlias
 
@@ -45,9 +46,17 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     processes: int = 1
     """Children of the pools other than `processes` and `solo`."""
     queues: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    """Queues of the settings that are not served."""
+    include: tuple[str, ...] = ()
+    """Modules that are imported besides those of the settings."""
+    purge: bool = False
+    """Remove what waits in the queues before anything is claimed."""
     node: str = ""
     log_level: str = "WARNING"
     log_format: Literal["text", "json"] = "text"
+    log_values: bool = False
+    """Show results and errors in the lines about tasks, as Celery does. They may hold secrets."""
     burst: bool = False
     max_tasks_per_child: int | None = None
     max_memory_per_child: int | None = None
@@ -69,13 +78,21 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
 def node_name(pattern: str) -> str:
     """`w1@%h` with Celery's placeholders filled in: %h host, %n name, %d domain; without a name, `celery@host`."""
     host = socket.gethostname()
-    name, _, domain = host.partition(".")
     pattern = pattern or "celery@%h"
     if "@" not in pattern:
         pattern += "@%h"
-    for mark, value in (("%h", host), ("%n", name), ("%d", domain), ("%i", "0"), ("%I", ""), ("%%", "%")):
-        pattern = pattern.replace(mark, value)
-    return pattern
+    return _filled_in(pattern, host, host.partition(".")[0])
+
+
+def file_name(pattern: str, node: str) -> str:
+    """A file of the worker `node`, such as `/var/log/%n.log`, with the same placeholders; %n is the node's name."""
+    name, _, host = node.partition("@")
+    return _filled_in(pattern, host, name)
+
+
+def _filled_in(pattern: str, host: str, name: str) -> str:
+    marks = {"%h": host, "%n": name, "%d": host.partition(".")[2], "%i": "0", "%I": "", "%%": "%"}
+    return re.sub("%[hndiI%]", lambda mark: marks[mark[0]], pattern)
 
 
 def cpu_count() -> int:

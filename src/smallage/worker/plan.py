@@ -64,13 +64,21 @@ def plan_for(app: Any, options: WorkerOptions, pool: PoolName | None) -> Plan:
         pool=pool_named(wanted),
         children=children,
         places=places,
-        queues=options.queues or tuple(conf.task_queues) or (conf.task_default_queue,),
+        queues=_queues(conf, options),
         app_name=str(app.main or options.app),
         max_tasks=options.max_tasks_per_child or conf.worker_max_tasks_per_child,
         max_memory=options.max_memory_per_child or conf.worker_max_memory_per_child,
         prefetch_bound=_prefetch_bound(conf, options, places),
         lease_us=round(options.lease * 1e6),
     )
+
+
+def _queues(conf: Any, options: WorkerOptions) -> tuple[str, ...]:
+    queues = options.queues or tuple(conf.task_queues) or (conf.task_default_queue,)
+    served = tuple(queue for queue in queues if queue not in options.exclude)
+    if not served:
+        raise ImproperlyConfigured("-X leaves no queue to serve. Name those that are served instead: -Q a,b.")
+    return (*served, f"{node_name(options.node)}.dq2") if conf.worker_direct else served
 
 
 def _prefetch_bound(conf: Any, options: WorkerOptions, places: int) -> int | None:

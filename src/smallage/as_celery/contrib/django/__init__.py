@@ -1,0 +1,1 @@
+"""Django: `celery.contrib.django`."""

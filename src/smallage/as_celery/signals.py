@@ -1,0 +1,83 @@
+"""What a program can hear of: `celery.signals`. `smallage.signals` says which are sent when."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from smallage.as_celery.absent import attribute
+from smallage.signals import (
+    after_setup_logger,
+    after_setup_task_logger,
+    after_task_publish,
+    beat_embedded_init,
+    beat_init,
+    before_task_publish,
+    celeryd_after_setup,
+    celeryd_init,
+    eventlet_pool_apply,
+    eventlet_pool_postshutdown,
+    eventlet_pool_preshutdown,
+    eventlet_pool_started,
+    heartbeat_sent,
+    import_modules,
+    setup_logging,
+    task_failure,
+    task_internal_error,
+    task_postrun,
+    task_prerun,
+    task_received,
+    task_rejected,
+    task_retry,
+    task_revoked,
+    task_sent,
+    task_success,
+    task_unknown,
+    user_preload_options,
+    worker_before_create_process,
+    worker_init,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_ready,
+    worker_shutdown,
+    worker_shutting_down,
+)
+
+__all__ = [
+    "after_setup_logger",
+    "after_setup_task_logger",
+    "after_task_publish",
+    "beat_embedded_init",
+    "beat_init",
+    "before_task_publish",
+    "celeryd_after_setup",
+    "celeryd_init",
+    "eventlet_pool_apply",
+    "eventlet_pool_postshutdown",
+    "eventlet_pool_preshutdown",
+    "eventlet_pool_started",
+    "heartbeat_sent",
+    "import_modules",
+    "setup_logging",
+    "task_failure",
+    "task_internal_error",
+    "task_postrun",
+    "task_prerun",
+    "task_received",
+    "task_rejected",
+    "task_retry",
+    "task_revoked",
+    "task_sent",
+    "task_success",
+    "task_unknown",
+    "user_preload_options",
+    "worker_before_create_process",
+    "worker_init",
+    "worker_process_init",
+    "worker_process_shutdown",
+    "worker_ready",
+    "worker_shutdown",
+    "worker_shutting_down",
+]
+
+if not TYPE_CHECKING:
+    __getattr__ = attribute(__name__)
