@@ -367,3 +367,11 @@ def test_eager_workflows(tasks, bench):
     assert (tasks["ident"].s(1) | group(tasks["add"].s(1), tasks["add"].s(2))).apply_async().get() == [2, 3]
     with pytest.raises(ValueError, match="why"):
         (tasks["fail"].s("why") | tasks["add"].s(1)).apply_async()
+
+
+def test_what_ends_in_a_group_does_not_wait_for_ever(bench, tasks):
+    failing = chain(chord([tasks["ident"].s(1)], tasks["fail"].s()), group(tasks["ident"].s(), tasks["ident"].s()))
+    result = failing.apply_async()
+    bench.run()
+    with pytest.raises(ValueError, match="1"):
+        result.get(timeout=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from smallage.core.trees import Chain, Fan, Step
+from smallage.core.trees import Chain, Fan, Step, last_step
 from smallage.groups import GroupResult
 from smallage.result import AsyncResult
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def handle_of(app: Smallage, chain: Chain, parent: Any = None) -> Any:
     """The handle of a frozen chain's end; `parent` of the first. Of a lone chord it is its body's end, right below the
     header."""
-    if len(chain) == 1 and isinstance(chain[0], Fan) and chain[0].body and parent is None:
+    if len(chain) == 1 and isinstance(chain[0], Fan) and chain[0].body and parent is None and last_step(chain):
         header = group_handle(app, chain[0], None)
         result = handle_of(app, chain[0].body, header)
         result.parent = header
