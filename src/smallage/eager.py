@@ -19,6 +19,7 @@ from smallage.core.states import State
 from smallage.groups import GroupResult, Outcomes
 from smallage.request import running
 from smallage.result import EagerResult, restored
+from smallage.results.saving import store_result
 from smallage.run import LocalContext, aexecute, execute
 from smallage.stores.base import GroupView, MemberResult
 
@@ -46,6 +47,8 @@ def apply(
     result = _run(task, args, kwargs, call, worker, {}, throw)
     if task.store_eager_result and not task.ignore_result and result.state in ("SUCCESS", "FAILURE"):
         task.app.backend.store_result(result.id, result.result, result.state, result.traceback)
+    if task.store_eager_result and not task.ignore_result:
+        store_result(task.app, result.id, result.result, result.state, result.traceback)
     if worker.hook_error is not None:
         raise worker.hook_error
     if result.state == "SUCCESS":

@@ -161,3 +161,16 @@ def test_eager_chords(eager):
 
     assert chord([same.s(n) for n in range(4)], total.s()).apply_async().get() == 6
     assert chord(same.s(n) for n in range(3))(total.s()).get() == 3
+
+
+def test_eager_results_are_stored_if_the_settings_say_so(bench):
+    bench.app.conf.update(task_always_eager=True, task_store_eager_result=True)
+
+    @bench.app.task(name="work")
+    def work(n):
+        return 1 / n
+
+    good, bad = work.delay(2), work.delay(0)
+    assert bench.app.AsyncResult(good.id).get() == 0.5
+    assert isinstance(bench.app.AsyncResult(bad.id).result, ZeroDivisionError)
+    assert work.apply_async((1,), ignore_result=True).get() == 1

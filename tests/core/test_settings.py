@@ -167,7 +167,7 @@ FATES = {
     "task_default_queue task_default_priority task_inherit_parent_priority task_queues task_routes "
     "task_create_missing_queues task_annotations task_always_eager task_eager_propagates task_store_eager_result "
     "task_track_started task_ignore_result task_store_errors_even_if_ignored task_time_limit task_soft_time_limit "
-    "task_acks_late task_reject_on_worker_lost task_default_rate_limit task_publish_retry task_publish_retry_policy "
+    "task_acks_late task_reject_on_worker_lost task_acks_on_timeout task_retry_on_worker_lost task_default_rate_limit task_publish_retry task_publish_retry_policy "
     "task_serializer accept_content task_compression task_protocol task_allow_error_cb_on_chord_header timezone "
     "enable_utc imports include worker_concurrency worker_pool worker_prefetch_multiplier worker_max_tasks_per_child "
     "worker_max_memory_per_child worker_disable_rate_limits worker_direct worker_enable_remote_control "
