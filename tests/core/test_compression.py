@@ -68,6 +68,7 @@ def test_what_comes_out_is_bounded(how, monkeypatch):
         b"\x02" + zlib.compress(TEXT.encode())[:-1],
         b"\x02" + zlib.compress(TEXT.encode()) + b"more",
     ],
+    ids=["empty", "unknown", "gzip-none", "gzip-bad", "gzip-cut", "gzip-more", "zlib-cut", "zlib-more"],
 )
 def test_damaged_bytes(data):
     with pytest.raises(DecodeError):
