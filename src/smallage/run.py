@@ -55,6 +55,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("smallage.task")
 
+show_values = False
+"""Whether the log shows what errors say, as Celery's does. They may hold secrets."""
+
+
+def _said(error: BaseException) -> str:
+    return repr(error) if show_values else type(error).__name__
+
+
 STORE_AWAY_US = 1_000_000
 """Wait of a group's body whose group cannot be read now."""
 
@@ -595,12 +603,12 @@ def _failed(request: Request, error: BaseException, raised: BaseException | None
         worker.error = error
     expected = isinstance(error, tuple(task.throws)) if task.throws else False
     if expected:
-        logger.info("Task %s[%s] raised expected %s", claim.name, claim.id, type(error).__name__, extra=_fields(claim))
+        logger.info("Task %s[%s] raised expected: %s", claim.name, claim.id, _said(error), extra=_fields(claim))
     else:
         shown = raised and (type(raised), raised, _own_frames(raised))
         logger.error(
             "Task %s[%s] raised unexpected: %s",
-            *(claim.name, claim.id, type(error).__name__),
+            *(claim.name, claim.id, _said(error)),
             exc_info=shown,
             extra=_fields(claim),
         )
@@ -684,8 +692,8 @@ def _after_retry(request: Request, error: RetryError, data: bytes) -> None:
     info = ExceptionInfo(cause, codec.decode_error(data).traceback)
     if logger.isEnabledFor(logging.INFO):
         assert request.claim is not None
-        when, name = error.humanize(), type(cause).__name__
-        logger.info("Task %s[%s] retry: %s %s", request.task, request.id, name, when, extra=_fields(request.claim))
+        said = str(error) if show_values else f"{type(cause).__name__} {error.humanize()}"
+        logger.info("Task %s[%s] retry: %s", request.task, request.id, said, extra=_fields(request.claim))
     given = error.exc if isinstance(error.exc, BaseException) else None
     _guarded(request, "on_retry", given, request.id, request.args, request.kwargs, info)
     if signals.task_retry.receivers:

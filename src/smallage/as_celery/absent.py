@@ -44,6 +44,7 @@ MODULES: Final[dict[str, str]] = {
     "bin.graph": "there are no bootsteps to draw",
     "bin.logtool": "`smallage worker --log-format json` writes lines that any tool can count",
     "bin.migrate": "there is one store; drain the old one with workers of its own",
+    "bin.events": _EVENTS,
     "bin.multi": _MULTI,
     "bin.upgrade": "settings by their old names work as they are",
     "bootsteps": _PARTS,
@@ -94,6 +95,7 @@ NAMES: Final[dict[str, dict[str, str]]] = {
         "execute": "app.send_task pushes by name",
         "messaging": _BROKER,
         "registry": "app.tasks",
+        "log": "celery.utils.log.get_task_logger gives loggers",
         "maybe_patch_concurrency": "-P gevent patches at the right time by itself",
         "bootsteps": _PARTS,
         "task": "write @app.task or @shared_task",
@@ -171,6 +173,13 @@ NAMES: Final[dict[str, dict[str, str]]] = {
         "yearmonth",
     ),
     "worker": {"WorkController": _PROGRAMS},
+    "worker.control": _each(
+        "app.control and app.control.inspect() ask and order; control_command and inspect_command add commands",
+        "Panel controller_info_t ok nok report conf query_task revoke revoke_by_stamped_headers terminate rate_limit "
+        "time_limit clock election enable_events disable_events heartbeat hello ping stats scheduled reserved active "
+        "revoked registered objgraph memsample memdump pool_grow pool_shrink pool_restart autoscale shutdown "
+        "add_consumer cancel_consumer active_queues",
+    ),
     "stand_ins.kombu": _each(
         _BROKER,
         "Connection BrokerConnection Consumer Producer Message binding pools eventloop messaging entity transport",

@@ -11,6 +11,7 @@ import click
 
 from smallage.cli.output import wants_json
 from smallage.cli.target import FAILED, exit_codes, open_app
+from smallage.control.commands import COMMANDS
 
 Kind = Literal["inspect", "control"]
 NOBODY = "No nodes replied within time constraint"
@@ -41,6 +42,8 @@ INSPECT = {
     "ping": Remote("Who is there."),
     "query_task": Remote("What is known of tasks, by id.", _IDS, (), "ids"),
     "registered": Remote("Names of tasks.", "[attr1 [attr2 [... [attrN]]]]", (), "taskinfoitems"),
+    "memdump": Remote("Memory, as of now.", "[n_samples=10]", (("samples", int),)),
+    "memsample": Remote("Memory, as of now."),
     "report": Remote("Versions and settings."),
     "reserved": Remote("Tasks in hand that do not run yet."),
     "revoked": Remote("Ids of revoked tasks."),
@@ -73,7 +76,21 @@ CONTROL = {
         needs=2,
     ),
 }
-TABLES: dict[Kind, Mapping[str, Remote]] = {"inspect": INSPECT, "control": CONTROL}
+
+
+def table(kind: Kind) -> dict[str, Remote]:
+    """The commands of this kind, with those that the app's modules have made themselves."""
+    own = {
+        name: Remote(
+            (one.function.__doc__ or "").strip().partition("\n")[0],
+            one.signature or "",
+            one.args,
+            one.variadic,
+        )
+        for name, one in COMMANDS.items()
+        if one.kind == kind
+    }
+    return dict(sorted({**(INSPECT if kind == "inspect" else CONTROL), **own}.items()))
 
 
 def command(kind: Kind) -> click.Command:
@@ -110,7 +127,7 @@ def _lister(kind: Kind) -> Callable[[click.Context, click.Parameter, bool], None
             return
         formatter = click.HelpFormatter()
         with formatter.section(f"{kind.capitalize()} Commands"):
-            formatter.write_dl([(f"{name} {one.usage}".strip(), one.help) for name, one in TABLES[kind].items()])
+            formatter.write_dl([(f"{name} {one.usage}".strip(), one.help) for name, one in table(kind).items()])
         click.echo(formatter.getvalue(), nl=False)
         ctx.exit()
 
@@ -119,10 +136,11 @@ def _lister(kind: Kind) -> Callable[[click.Context, click.Parameter, bool], None
 
 def arguments(kind: Kind, name: str, words: tuple[str, ...]) -> dict[str, Any]:
     """The words after a command as its arguments; raises click.UsageError."""
-    if name not in TABLES[kind]:
-        known = ", ".join(TABLES[kind])
-        raise click.UsageError(f"Command {name} not recognized. Available {kind} commands: {known}")
-    one = TABLES[kind][name]
+    known = table(kind)
+    if name not in known:
+        listed = ", ".join(known)
+        raise click.UsageError(f"Command {name} not recognized. Available {kind} commands: {listed}")
+    one = known[name]
     if len(words) < one.needs or (len(words) > len(one.takes) and one.rest is None):
         raise click.UsageError(f"Command '{name}' takes arguments: {one.usage or 'none'}")
     try:
@@ -138,12 +156,14 @@ def ask(app: Any, kind: Kind, name: str, given: Mapping[str, Any], names: list[s
     """{node: answer} of those who answered."""
     if kind == "inspect":
         asked = app.control.inspect(destination=names, timeout=timeout)
-        rest = TABLES[kind][name].rest
-        if rest is not None:
-            return getattr(asked, name)(*given.get(rest, ())) or {}
-        return getattr(asked, name)(*given.values()) or {}
+        told = getattr(asked, name)
+        return (told(*given["ids"]) if name == "query_task" else _told(name, told, given)) or {}
     answers = app.control.broadcast(name, arguments=dict(given), destination=names, reply=True, timeout=timeout)
     return {node: answer for one in answers or () for node, answer in one.items()}
+
+
+def _told(name: str, question: Callable[..., Any], given: Mapping[str, Any]) -> Any:
+    return question(*given["taskinfoitems"]) if name == "registered" else question(**given)
 
 
 def _runner(kind: Kind) -> Callable[..., None]:
@@ -151,10 +171,11 @@ def _runner(kind: Kind) -> Callable[..., None]:
     def run(
         ctx: click.Context, /, name: str, words: tuple[str, ...], timeout: float, destination: str | None, as_json: bool
     ) -> None:
-        given = arguments(kind, name, words)
         told: dict[str, Any] = ctx.find_root().obj or {}
         with exit_codes():
-            replies = ask(open_app(), kind, name, given, destinations(destination), timeout)
+            app = open_app()
+            given = arguments(kind, name, words)
+            replies = ask(app, kind, name, given, destinations(destination), timeout)
         if not replies:
             nobody(told)
         if as_json or (wants_json(False) and not told.get("celery")):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
+from smallage import run
 from smallage.control.asking import Question
 from smallage.core.errors import ImproperlyConfigured, StoreError, StoreRefused, StoreUnavailable
 from smallage.run import HardTimeout, Terminated
@@ -62,6 +63,8 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     host: Host
     slots: int
     """Size of the board."""
+    purge: bool = False
+    """Remove what waits before anything is claimed."""
     first: bool = False
     """The worker's first child: it alone repeats what the store warns of at its opening."""
     pool: PoolName | None = None
@@ -108,6 +111,8 @@ def _load(start: Start, line: Line, board: Board) -> tuple[Any, Plan, WorkerView
         app = find_app(options.app, options.workdir)
         if options.store_url:
             app.conf.pin("broker_url", options.store_url)
+        if options.include:
+            app.conf.include = (*app.conf.include, *options.include)
         app.import_default_modules()
         app.finalize()
         view = heralding.beginning(app, options)
@@ -156,6 +161,11 @@ def _flush() -> None:
             pass
 
 
+def _purge(store: Any, queues: tuple[str, ...]) -> None:
+    removed = sum(store.purge(queue) for queue in queues)
+    logger.warning("Purged %d task(s) that waited in %s", removed, ", ".join(queues))
+
+
 def open_store(
     app: Any, plan: Plan, start: Start, line: Line, board: Board, hello: Word, view: WorkerView
 ) -> Child | None:
@@ -165,6 +175,8 @@ def open_store(
             logging.getLogger("smallage.stores").setLevel(logging.ERROR)
         open_patiently(app, line)  # opened and set up, so that the supervisor finds it ready
         logging.getLogger("smallage.stores").setLevel(logging.NOTSET)
+        if start.purge:
+            _purge(app.store, plan.queues)
         line.say(hello)
         child = Child(app, plan, start, line, board, view)
         child.store.announce(start.session, child.info())
@@ -210,7 +222,8 @@ class Child:
         self.view = view
         self.app, self.plan, self.start, self.line, self.board = app, plan, start, line, board
         self.store = app.store
-        self.log = TaskLog(view)
+        self.log = TaskLog(view, start.options.log_values)
+        run.show_values = start.options.log_values
         self.desk = Desk()
         self.limits = Limits(board, self._stuck)
         self.context = Context(plan.node, board)

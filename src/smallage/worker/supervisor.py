@@ -189,6 +189,7 @@ class Supervisor:
             host=self.host,
             slots=plan.slots if plan is not None else max(SCOUT_SLOTS, 2 * (self.options.concurrency or 0)),
             pool=pool,
+            purge=self.options.purge and number == 0 and not self._ready,
             first=plan is None,
         )
         try:

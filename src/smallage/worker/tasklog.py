@@ -1,4 +1,5 @@
-"""The lines about tasks in a worker's log: received, succeeded, retried, failed. Names and ids, never arguments."""
+"""The lines about tasks in a worker's log: received, succeeded, retried, failed. Names and ids, never arguments;
+results only under the command `celery`, whose users expect them."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import logging
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from smallage.core import codec
 from smallage.core.message import Cancelled, Done, Released
 from smallage.worker import hearing
 
@@ -19,15 +21,18 @@ logger = logging.getLogger("smallage.worker")
 
 ALARM_EVERY = 60.0
 """Seconds between two warnings about the same unknown task name."""
+MOST_SHOWN = 1024
+"""Characters of a result that the log shows, if it shows them."""
 
 
 class TaskLog:
     """Writes the lines, and tells those who are connected to the signals about claims. `enabled` is looked up once, so
     that a quiet worker pays nothing for them."""
 
-    __slots__ = ("_alarmed", "_heard", "_written", "enabled", "view")
+    __slots__ = ("_alarmed", "_heard", "_values", "_written", "enabled", "view")
 
-    def __init__(self, view: WorkerView | None = None) -> None:
+    def __init__(self, view: WorkerView | None = None, values: bool = False) -> None:
+        self._values = values
         self._written = logger.isEnabledFor(logging.INFO)
         self._heard = hearing.anybody()
         self.enabled = self._written or self._heard
@@ -47,7 +52,10 @@ class TaskLog:
         if self._heard:
             hearing.ended(self.view, claim, outcome)
         if type(outcome) is Done and self._written:
-            logger.info("Task %s[%s] succeeded in %.6fs", claim.name, claim.id, took, extra=_fields(claim, took))
+            value = f": {_shown(outcome.result)}" if self._values else ""
+            logger.info(
+                "Task %s[%s] succeeded in %.6fs%s", claim.name, claim.id, took, value, extra=_fields(claim, took)
+            )
 
     def unknown(self, claim: Claim) -> None:
         """Nobody here knows the task's name: it is parked. Told once a minute for each name."""
@@ -71,6 +79,11 @@ class TaskLog:
         for one, verdict in zip(settlements, verdicts, strict=False):
             if verdict == "stale" and not isinstance(one.outcome, (Cancelled, Released)):
                 logger.info("Task [%s]: this run is no longer the current one, so its outcome is dropped", one.id)
+
+
+def _shown(result: bytes | None) -> str:
+    text = repr(codec.decode_result(result))
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 
 def _fields(claim: Claim, took: float | None = None) -> dict[str, object]:
