@@ -351,7 +351,8 @@ def _returned(request: Request, value: Any, worker: WorkerContext) -> Outcome:
         except (EncodeError, PayloadTooLarge) as error:
             return _failed(request, _said_of_result(error, claim), None, worker)
     done = Done(result)
-    if request.extras or request.sent or request.current.extended:
+    prepared = request.prepared
+    if request.extras or request.sent or prepared.extended or prepared.version != request.app.conf.version:
         try:
             done = _with_followers(request, value, done)
         except Exception as error:
