@@ -237,6 +237,9 @@ class WorkerLostError(SmallageError):
 class TimeLimitExceeded(SmallageError):
     """The hard time limit ended the task. The argument is the limit in seconds."""
 
+    def __str__(self) -> str:
+        return f"TimeLimitExceeded{self.args}"
+
 
 class Terminated(SmallageError):
     """Celery's name for the end of a terminated task, which here is revoked."""
@@ -279,6 +282,9 @@ class WorkerTerminate(SystemExit):
 
 class SoftTimeLimitExceeded(Exception):
     """Raised inside a task body when its soft time limit is over, so that it can clean up."""
+
+    def __str__(self) -> str:
+        return f"SoftTimeLimitExceeded{self.args}"
 
 
 # -- warnings -----------------------------------------------------------------------------------------------------
