@@ -145,7 +145,9 @@ NAMES: Final[dict[str, dict[str, str]]] = {
     "contrib.testing.app": _each(
         "celery.contrib.pytest has the fixtures celery_app and use_celery_app_trap", "Trap UnitLogging set_trap"
     ),
-    "contrib.testing.worker": {"TestWorkController": "start_worker gives a worker in a thread"},
+    "contrib.testing.worker": _each(
+        "start_worker gives a worker in a thread", "TestWorkController setup_app_for_worker"
+    ),
     "events": _each(_EVENTS, "Event EventDispatcher EventReceiver event_exchange get_exchange group_from"),
     "local": _each(
         _PLAIN,
@@ -190,20 +192,27 @@ NAMES: Final[dict[str, dict[str, str]]] = {
 
 
 def refused_module(inner: str) -> None:
-    """Raise ModuleNotFoundError if `celery.<inner>` is one that Smallage has not."""
-    instead = MODULES.get(inner)
-    if instead is None:
-        parent = inner.rpartition(".")[0]
-        instead = MODULES.get(parent) if parent and parent not in ("", inner) else None
-    if instead is not None:
-        raise ModuleNotFoundError(f"celery.{inner} is not offered by Smallage: {instead}.", name=f"celery.{inner}")
+    """Raise ModuleNotFoundError if `celery.<inner>`, or a package that it lies in, is one that Smallage has not."""
+    for package in _outwards(inner):
+        if instead := MODULES.get(package):
+            raise _not_offered(inner, instead)
 
 
 def unknown_module(inner: str) -> None:
     """The same for what lies below a package of which only some modules are there."""
-    parent, dot, _ = inner.rpartition(".")
-    if dot and (instead := MODULES.get(f"{parent}.")):
-        raise ModuleNotFoundError(f"celery.{inner} is not offered by Smallage: {instead}.", name=f"celery.{inner}")
+    for package in _outwards(inner):
+        if package != inner and (instead := MODULES.get(f"{package}.")):
+            raise _not_offered(inner, instead)
+
+
+def _outwards(inner: str) -> list[str]:
+    """`a.b.c`, `a.b`, `a`"""
+    parts = inner.split(".")
+    return [".".join(parts[:end]) for end in range(len(parts), 0, -1)]
+
+
+def _not_offered(inner: str, instead: str) -> ModuleNotFoundError:
+    return ModuleNotFoundError(f"celery.{inner} is not offered by Smallage: {instead}.", name=f"celery.{inner}")
 
 
 def missing(inner: str, name: str) -> Exception:

@@ -63,7 +63,10 @@ class StandInFinder:
 
 
 def _alias(name: str, origin: str) -> ModuleSpec | None:
-    found = PathFinder.find_spec(origin, import_module(origin.rpartition(".")[0]).__path__)
+    try:
+        found = PathFinder.find_spec(origin, import_module(origin.rpartition(".")[0]).__path__)
+    except (ModuleNotFoundError, AttributeError):  # below what is not there, or no package
+        return None
     if found is None:
         return None
     inside = found.submodule_search_locations
