@@ -9,6 +9,8 @@ from smallage.core.states import State
 from smallage.stores.base import Claimed, MemberResult, TaskView
 from smallage.stores.redis.keys import STATES, decode_id, uuid_text
 
+GIVEN = 4096
+"""Flag of a record whose end was given by another task."""
 _names: dict[bytes, str] = {}
 """Task and queue names seen: the same few come again and again."""
 
@@ -125,8 +127,8 @@ def task_view(task_id: str, reply: list[Any] | None) -> TaskView | None:
     fields: dict[bytes, bytes] = dict(zip(rest[::2], rest[1::2], strict=True))
     state, session = _state(fields.get(b"s"))
     tok = number(fields.get(b"k"))
-    settled = b"1" if state == "done" else fields.get(b"z")
     flags = number(fields.get(b"f"))
+    settled = b"1" if state == "done" and not flags & GIVEN else fields.get(b"z")
     failures, crashes, lost, releases = counts(fields.get(b"v"))
     group, index = _place(task_id, fields, opened)
     expires = fields.get(b"x", group_expires)
@@ -147,7 +149,7 @@ def task_view(task_id: str, reply: list[Any] | None) -> TaskView | None:
 
 def _ran(state: State, flags: int) -> bool:
     if state == "done":
-        return not flags & 4096
+        return not flags & GIVEN
     return state == "running" or (state == "cancelled" and bool(flags & 2))
 
 

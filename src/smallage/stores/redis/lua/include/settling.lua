@@ -252,7 +252,7 @@ end
 local function refused(id, gen, tok)
   local r = find(id)
   if r then
-    local settled = (r.state == '4' or r.f.z == '1') and r.tok or tonumber(r.f.z) or 0
+    local settled = (r.state == '4' and not has(r, GIVEN) or r.f.z == '1') and r.tok or tonumber(r.f.z) or 0
     if not r.broken and r.gen == gen and settled == tok then return 'd' end
   else
     local raw, index = place_of(id)
