@@ -11,7 +11,7 @@ from smallage.stores.memory.records import Group, Limit, Record
 
 def breaches(books: Ledger, now: int) -> list[str]:
     """A sentence for each broken invariant; see `Store.audit`."""
-    return [*_records(books, now), *_orders(books), *_limits(books), *_sessions(books), *_groups(books)]
+    return [*_records(books, now), *_orders(books), *_limits(books), *_sessions(books), *_groups(books, now)]
 
 
 def _records(books: Ledger, now: int) -> Iterator[str]:
@@ -110,8 +110,10 @@ def _sessions(books: Ledger) -> Iterator[str]:
                 yield f"session {name} holds {task_id}, which does not know it"
 
 
-def _groups(books: Ledger) -> Iterator[str]:
+def _groups(books: Ledger, now: int) -> Iterator[str]:
     for group in books.groups.values():
+        if group.gone(now):
+            continue  # its members' ids are free for others
         records = list(books.members(group))
         for state, counted in (("done", group.done), ("dead", group.failed), ("cancelled", group.cancelled)):
             n = sum(r.state == state for r in records) + sum(e.state == state for e in group.ends.values())

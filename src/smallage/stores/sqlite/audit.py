@@ -23,9 +23,9 @@ HELD_BACK = query("audit_held_back")
 NOTED = query("audit_noted")
 
 
-def breaches(reader: Reader) -> list[str]:
+def breaches(reader: Reader, now: int) -> list[str]:
     """A sentence for each broken invariant; see `Store.audit`."""
-    return [*_file(reader), *_tasks(reader), *_orders(reader), *_groups(reader)]
+    return [*_file(reader), *_tasks(reader), *_orders(reader), *_groups(reader, now)]
 
 
 def _file(reader: Reader) -> Iterator[str]:
@@ -61,8 +61,8 @@ def _orders(reader: Reader) -> Iterator[str]:
         yield f"group {group_id} counts {counted} ended members past its cursor and has {n}"
 
 
-def _groups(reader: Reader) -> Iterator[str]:
-    for row in reader.execute(GROUPS).fetchall():
+def _groups(reader: Reader, now: int) -> Iterator[str]:
+    for row in reader.execute(GROUPS, (now,)).fetchall():
         group_id, total, done, failed, cancelled, running, sealed, ended_us = row[:8]
         counted = {"done": done, "dead": failed, "cancelled": cancelled, "running": running}
         for (state, n), found in zip(counted.items(), row[8:], strict=True):

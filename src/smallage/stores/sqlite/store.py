@@ -220,7 +220,7 @@ class SqliteStore(OpenedFile):
 
     def audit(self) -> list[str]:
         with self._read() as reader:
-            return audit.breaches(reader)
+            return audit.breaches(reader, self._wall())
 
     # -- operators --------------------------------------------------------------------------------------------------
     def revoke(self, ids: Sequence[str], terminate: bool = False) -> list[RevokeVerdict]:

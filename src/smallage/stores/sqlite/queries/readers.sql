@@ -118,7 +118,7 @@ select coalesce(t.grp, ''), 0, 1 from task t left join grp g on g.id = t.grp whe
 select g.id, g.holes, (select count(*) from grp_result r where r.num = g.num and r.idx >= g.cursor) as n
 from grp g join template m on m.num = g.num where g.holes <> n
 
--- audit_groups: Counters of groups beside what their members add up to.
+-- audit_groups: Counters of groups, whose life is not over at ?1, beside what their members add up to.
 select g.id, g.total, g.done, g.failed, g.cancelled, g.running, g.sealed, g.ended_us,
   (select count(*) from task t where t.grp = g.id and t.state = 6)
     + (select count(*) from grp_result r where r.num = g.num and r.state = 6),
@@ -126,7 +126,7 @@ select g.id, g.total, g.done, g.failed, g.cancelled, g.running, g.sealed, g.ende
   (select count(*) from task t where t.grp = g.id and t.state = 8)
     + (select count(*) from grp_result r where r.num = g.num and r.state = 8),
   (select count(*) from task t where t.grp = g.id and t.state = 3)
-from grp g
+from grp g where g.prune_us is null or g.prune_us > ?1
 
 -- audit_rows: Like groups, and how many rows they keep.
 select g.id, g.num, g.total - g.late from grp g join template m on m.num = g.num
