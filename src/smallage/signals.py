@@ -10,7 +10,7 @@ logged and changes nothing.
 * By a worker's children about tasks: `task_received`, `task_unknown`, `task_rejected` (arguments that cannot be read),
   `task_revoked` (a run that was terminated, and what a worker learns of tasks that were revoked or expired).
 * By each child of a worker as it starts: `import_modules`, `celeryd_init`, `setup_logging` or `after_setup_logger` and
-  `after_setup_task_logger`, `celeryd_after_setup`, `worker_init`, `worker_process_init`; as it ends:
+  `after_setup_task_logger`, `worker_init`, `celeryd_after_setup`, `worker_process_init`; as it ends:
   `worker_process_shutdown`. The parent of the children runs no code of yours, so nothing is inherited from it and
   each child must be set up.
 * By the first child alone, once for the worker: `worker_ready`, `heartbeat_sent` (every two seconds, while the worker

@@ -220,6 +220,7 @@ class Child:
 
     def __init__(self, app: Any, plan: Plan, start: Start, line: Line, board: Board, view: WorkerView) -> None:
         self.view = view
+        self._draining = False
         self.app, self.plan, self.start, self.line, self.board = app, plan, start, line, board
         self.store = app.store
         self.log = TaskLog(view, start.options.log_values)
@@ -340,8 +341,9 @@ class Child:
     def _obey(self, word: Word) -> None:
         match word.kind:
             case "drain":
-                if self.start.number == 0:
+                if self.start.number == 0 and not self._draining:
                     heralding.stopping(self.view)
+                self._draining = True  # it may be said twice
                 self.engine.stop(Farewell.DRAINED, word.seconds)
                 logger.info("No new claims from now on; what runs has %gs", word.seconds)
             case "recycle":
