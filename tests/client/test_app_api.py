@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from smallage import Celery, Smallage, Task, current_app, current_task, shared_task, signals
+from smallage import Celery, Smallage, Task, current_app, current_task, group, shared_task, signals
 from smallage.core.canvas import Signature
 from smallage.core.errors import (
     AlwaysEagerIgnored,
@@ -608,6 +608,46 @@ def test_results_by_id():
     assert backend.store_result(good.id, 9, "SUCCESS") == 9
     backend.store_result(good.id, 10, "SUCCESS")
     assert backend.get_result(good.id) == 9  # a good end stays
+
+
+def test_classes_of_results_know_their_app():
+    bench = Bench()
+    app = bench.app
+    work = app.task(name="work")(lambda n: n)
+    members = group(work.s(1), work.s(2)).apply_async()
+    bench.run()
+    again = app.GroupResult.restore(members.id)
+    assert again is not None
+    assert (again.get(), again.app) == ([1, 2], app)
+    single = app.AsyncResult(work.delay(1).id)
+    assert single.app is app
+    assert isinstance(single, app.AsyncResult)  # type: ignore[arg-type]
+    assert not isinstance(members, app.AsyncResult)  # type: ignore[arg-type]
+    assert isinstance(members, app.GroupResult)  # type: ignore[arg-type]
+    both = app.ResultSet([work.delay(3), work.delay(4)])
+    bench.run()
+    assert both.join() == [3, 4]
+    assert repr(app.GroupResult).startswith("<GroupResult of <Smallage")
+
+
+def test_the_log_and_the_loader_for_other_programs():
+    program = """
+        import logging
+        from smallage import Smallage
+        from smallage.log import get_task_logger
+        with Smallage("x", broker="memory://", worker_log_format="OWN %(message)s", include=["calendar"]) as app:
+            app.log.setup("INFO", colorize=False)
+            app.log.get_default_logger().info("hello")
+            get_task_logger("mine").warning("there")
+            print([module.__name__ for module in app.loader.import_default_modules()])
+            print(app.loader.now().tzinfo, app.loader.import_module("json").__name__)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=60, capture_output=True, text=True
+    )
+    assert done.stderr.startswith("OWN hello\n")
+    assert done.stderr.endswith("WARNING/MainProcess] ???[???]: there\n")
+    assert done.stdout == "['calendar']\nUTC json\n"
 
 
 @pytest.mark.parametrize("name", ["steps", "pool", "producer_pool", "amqp", "events", "Worker", "Beat"])

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from smallage.app import current
+from smallage.app.bound import Bound
 from smallage.app.discovering import Discovering
 from smallage.app.refused import WithoutParts
 from smallage.app.sending import new_id
@@ -20,9 +21,11 @@ from smallage.result import AsyncResult
 if TYPE_CHECKING:
     from smallage.app.backend import Backend
     from smallage.app.connection import Connection
+    from smallage.app.insides import Loader, Log
     from smallage.app.registering import TaskClass
     from smallage.control import Control
     from smallage.groups import GroupResult
+    from smallage.results.sets import ResultSet
     from smallage.schedules.keeper import Schedules
 
 
@@ -160,15 +163,45 @@ class Smallage(Discovering, WithoutParts):
         import_module("smallage.contrib.flask").init_app(self, app, **options)  # a floor above; only Flask's users ask
 
     # -- results --------------------------------------------------------------------------------------------------
-    def AsyncResult(self, task_id: str, parent: Any = None, **_: Any) -> AsyncResult[Any]:
-        """The handle of a task's result."""
-        return AsyncResult(task_id, self, parent=parent)
+    @cached_property
+    def AsyncResult(self) -> Bound[AsyncResult[Any]]:
+        """The handle of a task's result: `app.AsyncResult(id)`."""
+        return Bound(AsyncResult, self)
 
-    def GroupResult(self, group_id: str, *rest: Any, **more: Any) -> GroupResult[Any]:
-        """The handle of a group: `GroupResult(id)`, or of any results: `GroupResult(id, [result, …])`."""
+    @cached_property
+    def GroupResult(self) -> Bound[GroupResult[Any]]:
+        """The handle of a group: `app.GroupResult(id)`, or of any results: `app.GroupResult(id, [result, …])`; of a
+        group that was sent elsewhere: `app.GroupResult.restore(id)`."""
         from smallage.groups import GroupResult
 
-        return GroupResult(group_id, *rest, **{"app": self, **more})
+        return Bound(GroupResult, self)
+
+    @cached_property
+    def ResultSet(self) -> Bound[ResultSet]:
+        """Several results as one: `app.ResultSet([result, …])`."""
+        from smallage.results.sets import ResultSet
+
+        return Bound(ResultSet, self)
+
+    @property
+    def loader(self) -> Loader:
+        """Loads the modules with the app's tasks."""
+        from smallage.app.insides import Loader
+
+        return Loader(self)
+
+    @property
+    def log(self) -> Log:
+        """Sets up logging as a worker does."""
+        from smallage.app.insides import Log
+
+        return Log(self)
+
+    def __enter__(self) -> Smallage:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def control(self) -> Control:
