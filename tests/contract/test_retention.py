@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from smallage.core.message import DAY_US, FOREVER, Cancelled, Done, Failed
-from smallage.stores.base import TOMBSTONE_US, Store
+from smallage.stores.base import TOMBSTONE_US, GroupBatch, Store
 from smallage.testing import FakeClock
 from tests.contract.kit import SECOND, Session, gone, live, task, uid, view
 
@@ -160,3 +160,15 @@ def test_a_result_is_never_mixed_up_with_the_next_life_of_an_id(
     worker.run(Done(b"second"))
     pass_minutes(store, clock, 4)
     assert view(store, 1).result == b"second"
+
+
+def test_an_id_that_came_again_as_a_member_goes_with_its_group(store: Store, worker: Session, clock: FakeClock) -> None:
+    """The end of its first life is long past, and its group is still open."""
+    store.push([task(1, keep_us=90 * SECOND)])
+    worker.run(Done(b"1"))
+    assert store.forget([uid(1)]) == 1
+    member = task(1, keep_us=90 * SECOND, group=uid(100), index=0)
+    assert store.group_push(GroupBatch(id=uid(100), members=(member,))) == "ok"
+    worker.run(Done(b"2"))
+    live(store, clock, 300, "s1")
+    assert view(store, 1).result == b"2"

@@ -68,8 +68,9 @@ local function prune_entry(entry)
     end
     return G.e == 0 or (G.b and G.B == 0) or nil
   end
-  local v = redis.pcall('HMGET', key_of(entry), 's', 'e', 't')
+  local v = redis.pcall('HMGET', key_of(entry), 's', 'e', 't', 'i')
   if v.err or not v[1] or not ENDED[v[1]] then return true end
+  if v[4] and group(string.sub(v[4], 1, 16)) then return true end -- came again as a member: it goes with its group
   if not life_over(v[1], tonumber(v[2] or nil) or 0, tonumber(v[3] or nil) or DAY) then return nil end
   remove(load(entry))
   total('pruned', 1)
