@@ -622,8 +622,8 @@ def test_classes_of_results_know_their_app():
     single = app.AsyncResult(work.delay(1).id)
     assert single.app is app
     assert isinstance(single, app.AsyncResult)  # type: ignore[arg-type]
-    assert not isinstance(members, app.AsyncResult)  # type: ignore[arg-type]
-    assert isinstance(members, app.GroupResult)  # type: ignore[arg-type]
+    assert not isinstance(members, app.AsyncResult)
+    assert isinstance(members, app.GroupResult)
     both = app.ResultSet([work.delay(3), work.delay(4)])
     bench.run()
     assert both.join() == [3, 4]
