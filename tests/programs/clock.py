@@ -29,4 +29,4 @@ class FileClock:
 
 def go_by(path: str) -> None:
     """Have every store that this process opens, and those of its forks, go by the clock in `path`."""
-    base.open = partial(base.open, clock=FileClock(path))  # type: ignore[assignment]
+    base.open = partial(base.open, clock=FileClock(path))

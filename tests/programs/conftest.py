@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -73,6 +74,13 @@ class Process:
 
     @property
     def talk(self) -> str:
+        """All that it has said so far."""
+        while not self._lines.empty():
+            line = self._lines.get()
+            if line is None:
+                self._lines.put(None)
+                break
+            self.said.append(line)
         return "".join(self.said)
 
     def children(self) -> list[int]:
@@ -84,9 +92,6 @@ class Process:
         """The exit code, once it has ended and all that it said is in `talk`."""
         code = self.process.wait(PATIENCE)
         self._reader.join(PATIENCE)
-        while (line := self._lines.get()) is not None:
-            self.said.append(line)
-        self._lines.put(None)
         return code
 
     def stop(self) -> int:
@@ -147,7 +152,7 @@ class Program:
         """The id of a task pushed by `celery call`."""
         process = self.celery("-A", app, "call", task, f"--args={args}")
         assert process.wait() == 0, process.talk
-        return process.talk.strip()
+        return process.talk.splitlines()[-1]  # warnings come before it
 
     def client(self) -> Smallage:
         """An app without tasks on the same store."""
@@ -158,6 +163,14 @@ class Program:
             app.use_store(store)
         self._apps.append(app)
         return app
+
+    def until(self, condition: Callable[[], object]) -> None:
+        """Wait for what no moment tells of; generous, and never asserted on."""
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            talk = "".join(process.talk for process in self._started)
+            assert time.monotonic() < end, f"it did not come to pass\n{talk}"
+            time.sleep(0.02)
 
     def close(self) -> None:
         for app in self._apps:
@@ -190,5 +203,3 @@ def api() -> Iterator[Api]:
     """Somebody else's web service."""
     with Api() as made:
         yield made
-
-

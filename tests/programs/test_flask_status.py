@@ -7,7 +7,11 @@ import re
 import urllib.request
 from typing import Any
 
+import pytest
+
 from tests.programs.conftest import PATIENCE, Make
+
+pytestmark = pytest.mark.slow
 
 
 def ask(url: str, body: Any = None) -> tuple[int, Any]:
