@@ -19,7 +19,7 @@ from msgspec import structs
 
 from smallage import signals
 from smallage.builtin_tasks import builtin_task, unknown_task
-from smallage.core import calls, codec, options, retry
+from smallage.core import codec, retry
 from smallage.core.errors import (
     ChordError,
     DecodeError,
@@ -43,12 +43,21 @@ from smallage.core.message import (
     Outcome,
     Parked,
     Replaced,
-    Retry,
     Snooze,
 )
 from smallage.core.trees import EXPAND, UPSTREAM
 from smallage.core.wrapped import wrap
 from smallage.request import Request, running
+from smallage.tasks.again import next_attempt
+from smallage.tasks.telling import (
+    ExceptionInfo,
+    after_return,
+    after_success,
+    fields,
+    guarded,
+    signal_failure,
+    signal_postrun,
+)
 
 if TYPE_CHECKING:
     from smallage.app import Smallage
@@ -236,7 +245,7 @@ def _open(app: Smallage, claim: Claim, worker: WorkerContext) -> Request | Outco
     try:
         args, kwargs, extras = codec.decode_payload(claim.payload) if claim.row is None else _arguments(claim)
     except Exception as error:
-        logger.error("Task %s[%s] cannot be read: %s", claim.name, claim.id, error, extra=_fields(claim))
+        logger.error("Task %s[%s] cannot be read: %s", claim.name, claim.id, error, extra=fields(claim))
         return Failed(codec.encode_error(error), reason="undecodable")
     if claim.after is not None:
         return _followed_up(app, task, claim, args, kwargs, extras, worker)
@@ -257,7 +266,7 @@ def _open(app: Smallage, claim: Claim, worker: WorkerContext) -> Request | Outco
         if prepared.ack == "early":
             return _only_once(request, claim, worker)
     except StoreError as error:
-        logger.warning("Task %s[%s] waits for the store: %s", claim.name, claim.id, error, extra=_fields(claim))
+        logger.warning("Task %s[%s] waits for the store: %s", claim.name, claim.id, error, extra=fields(claim))
         return Snooze(STORE_AWAY_US)
     except Exception as error:
         return _failed(request, error, None, worker)
@@ -358,7 +367,7 @@ def _returned(request: Request, value: Any, worker: WorkerContext) -> Outcome:
         except Exception as error:
             return _failed(request, error, error, worker)
     if request.prepared.hooked or signals.hearing:
-        _after_success(request, value)
+        after_success(request, value)
     return done
 
 
@@ -410,7 +419,7 @@ def _ignored(request: Request, error: Ignore) -> Done:
         from smallage.workflows.following import with_ends
 
         done = with_ends(request, done, "done", codec.encode_mark("IGNORED", None))
-    _signal_postrun(request, error, "IGNORED")
+    signal_postrun(request, error, "IGNORED")
     return done
 
 
@@ -419,18 +428,18 @@ def _stopped(request: Request, error: BaseException, worker: WorkerContext) -> O
     task, claim = request.task_object, request.claim
     assert claim is not None
     if isinstance(error, Terminated):
-        logger.info("Task %s[%s] was terminated", claim.name, claim.id, extra=_fields(claim))
+        logger.info("Task %s[%s] was terminated", claim.name, claim.id, extra=fields(claim))
         return Cancelled(reason="terminated")
     if isinstance(error, HardTimeout):
         seconds = request.time_limit
         over = TimeLimitExceeded(*(() if seconds is None else (seconds,)))
         if task.acks_on_timeout is False:
-            logger.warning("Task %s[%s] met its time limit: a crash", claim.name, claim.id, extra=_fields(claim))
+            logger.warning("Task %s[%s] met its time limit: a crash", claim.name, claim.id, extra=fields(claim))
             return Crashed(codec.encode_error(over))
         return _failed(request, over, error, worker)
     if isinstance(error, (SystemExit, KeyboardInterrupt)):
         name = type(error).__name__
-        logger.warning("Task %s[%s] raised %s: a crash", claim.name, claim.id, name, extra=_fields(claim))
+        logger.warning("Task %s[%s] raised %s: a crash", claim.name, claim.id, name, extra=fields(claim))
         lost = WorkerLostError(f"{task.name} raised {name} in its body")
         return Crashed(codec.encode_error(lost, _traceback(error)))
     return _failed(request, error, error, worker)
@@ -442,7 +451,7 @@ def _replaced(request: Request, error: Replace, worker: WorkerContext) -> Outcom
 
     try:
         outcome = Replaced((replaced(request, error.chain),))
-        _signal_postrun(request, error, "IGNORED")
+        signal_postrun(request, error, "IGNORED")
         return outcome
     except Exception as problem:
         return _failed(request, problem, problem, worker)
@@ -490,7 +499,7 @@ def _retried(request: Request, error: RetryError, worker: WorkerContext) -> Outc
     cause = error.exc if isinstance(error.exc, BaseException) else error
     data = codec.encode_error(cause, _traceback(cause if cause.__traceback__ is not None else error))
     try:
-        outcome = _again(request, call, plan, data, worker)
+        outcome = next_attempt(request, call, plan, data, worker.now())
     except Exception as problem:  # options out of bounds, arguments that cannot travel
         return _failed(request, problem, problem, worker)
     if type(worker) is LocalContext:
@@ -499,64 +508,32 @@ def _retried(request: Request, error: RetryError, worker: WorkerContext) -> Outc
     return outcome
 
 
-def _again(request: Request, call: dict[str, Any], plan: Any, data: bytes, worker: WorkerContext) -> Retry:
-    app, claim = request.app, request.claim
-    assert claim is not None
-    now_us = _store_now_us(request, worker)
-    delay_us, due_us = calls.due(call, app.zone(), now_us)
-    expires_us: int | None = None
-    if "expires" in call:
-        age, expires_us = calls.expiry(call["expires"], app.zone(), now_us)
-        expires_us = now_us + age if age is not None else expires_us or 0
-    queue, rank = call.get("queue"), call.get("priority")
-    return Retry(
-        delay_us=delay_us,
-        due_us=due_us,
-        error=data,
-        payload=_new_payload(request, call, plan),
-        queue=None if queue is None else app.known_queue(getattr(queue, "name", queue)),
-        priority=None if rank is None else options.priority(rank),
-        expires_us=expires_us,
-        note=codec.encode_note("RETRY", data),
-    )
-
-
-def _store_now_us(request: Request, worker: WorkerContext) -> int:
-    """The store's time: that of the claim and what has passed since; clocks of workers decide nothing."""
-    claim = request.claim
-    if claim is None or not claim.claimed_us:
-        return int(worker.now() * 1_000_000)
-    return claim.claimed_us + int((time.monotonic() - request.began) * 1_000_000)
-
-
-def _new_payload(request: Request, call: dict[str, Any], plan: Any) -> bytes | None:
-    """The payload of the next attempt if anything in it changes, else None."""
-    task = request.task_object
-    extras = calls.call_extras(call, task.own_limits())
-    for name in ("a", "d"):
-        extras.pop(name, None)
-    changed = plan is not None and plan.changed
-    if not changed and not extras:
-        return None
-    args, kwargs = (plan.args, plan.kwargs) if changed else (request.args, request.kwargs)
-    payload = codec.encode_payload(args, kwargs, {**request.extras, **extras}, task.current().names)
-    if len(payload) > request.prepared.warn_over:
-        request.app.check_size(task.name, len(payload))
-    return payload
+def _after_retry(request: Request, error: RetryError, data: bytes) -> None:
+    cause = error.exc if isinstance(error.exc, BaseException) else error
+    info = ExceptionInfo(cause, codec.decode_error(data).traceback)
+    if logger.isEnabledFor(logging.INFO):
+        assert request.claim is not None
+        said = str(error) if show_values else f"{type(cause).__name__} {error.humanize()}"
+        logger.info("Task %s[%s] retry: %s", request.task, request.id, said, extra=fields(request.claim))
+    given = error.exc if isinstance(error.exc, BaseException) else None
+    guarded(request, "on_retry", given, request.id, request.args, request.kwargs, info)
+    if signals.task_retry.receivers:
+        signals.task_retry.send(request.task_object, request=request, reason=error, einfo=info)
+    signal_postrun(request, error, "RETRY")
 
 
 def _rejected(request: Request, error: Reject, worker: WorkerContext) -> Outcome:
     claim = request.claim
     assert claim is not None
     if error.requeue:
-        _signal_postrun(request, error, "REJECTED")
+        signal_postrun(request, error, "REJECTED")
         return Snooze(retry.reject_delay_us(claim.releases))
     if type(worker) is LocalContext:
         worker.error = error
     text = _traceback(error)
     failed = _with_errbacks(request, error, text)
-    _signal_postrun(request, error, "REJECTED")
-    _signal_failure(request, error, text)
+    signal_postrun(request, error, "REJECTED")
+    signal_failure(request, error, text)
     return failed
 
 
@@ -583,18 +560,6 @@ def _with_errbacks(request: Request, error: BaseException, text: str | None) -> 
 
 
 # -- failures and what hears of them ------------------------------------------------------------------------------
-class ExceptionInfo:
-    """`einfo` of Celery's hooks: the exception, its type and its traceback as text."""
-
-    def __init__(self, exception: BaseException, traceback: str | None) -> None:
-        self.exception = exception
-        self.type = type(exception)
-        self.traceback = traceback or ""
-
-    def __str__(self) -> str:
-        return self.traceback
-
-
 def _failed(request: Request, error: BaseException, raised: BaseException | None, worker: WorkerContext) -> Failed:
     """The task fails for good with `error`; `raised` carries the traceback."""
     task, claim = request.task_object, request.claim
@@ -604,20 +569,20 @@ def _failed(request: Request, error: BaseException, raised: BaseException | None
         worker.error = error
     expected = isinstance(error, tuple(task.throws)) if task.throws else False
     if expected:
-        logger.info("Task %s[%s] raised expected: %s", claim.name, claim.id, _said(error), extra=_fields(claim))
+        logger.info("Task %s[%s] raised expected: %s", claim.name, claim.id, _said(error), extra=fields(claim))
     else:
         shown = raised and (type(raised), raised, _own_frames(raised))
         logger.error(
             "Task %s[%s] raised unexpected: %s",
             *(claim.name, claim.id, _said(error)),
             exc_info=shown,
-            extra=_fields(claim),
+            extra=fields(claim),
         )
     failed = _with_errbacks(request, error, text)
     if not isinstance(error, ChordError):
-        _guarded(request, "on_failure", error, claim.id, request.args, request.kwargs, ExceptionInfo(error, text))
-    _signal_failure(request, error, text)
-    _after_return(request, "FAILURE", error)
+        guarded(request, "on_failure", error, claim.id, request.args, request.kwargs, ExceptionInfo(error, text))
+    signal_failure(request, error, text)
+    after_return(request, "FAILURE", error)
     return failed
 
 
@@ -632,71 +597,3 @@ def _own_frames(error: BaseException) -> TracebackType | None:
 def _traceback(error: BaseException) -> str:
     """The traceback as text."""
     return "".join(tracebacks.format_exception(type(error), error, _own_frames(error)))
-
-
-def _fields(claim: Claim) -> dict[str, Any]:
-    return {"task_id": claim.id, "task_name": claim.name, "queue": claim.queue}
-
-
-def _guarded(request: Request, hook: str, *values: Any) -> None:
-    """Call a hook of the task; what it raises is logged and changes nothing; under `apply()` it is raised there."""
-    try:
-        getattr(request.task_object, hook)(*values)
-    except Exception as error:
-        if request.local is not None:
-            request.local.hook_error = request.local.hook_error or error
-        logger.exception("%s of %s[%s] failed", hook, request.task, request.id)
-
-
-def _signal_failure(request: Request, error: BaseException, text: str | None) -> None:
-    if signals.task_failure.receivers:
-        signals.task_failure.send(
-            request.task_object,
-            task_id=request.id,
-            exception=error,
-            args=request.args,
-            kwargs=request.kwargs,
-            traceback=error.__traceback__,
-            einfo=ExceptionInfo(error, text),
-        )
-
-
-def _after_success(request: Request, value: Any) -> None:
-    task = request.task_object
-    _guarded(request, "on_success", value, request.id, request.args, request.kwargs)
-    if signals.task_success.receivers:
-        signals.task_success.send(task, result=value, runtime=time.monotonic() - request.began)
-    _after_return(request, "SUCCESS", value)
-
-
-def _after_return(request: Request, status: str, value: Any) -> None:
-    _guarded(request, "after_return", status, value, request.id, request.args, request.kwargs, None)
-    _signal_postrun(request, value, status)
-
-
-def _signal_postrun(request: Request, value: Any, status: str) -> None:
-    task = request.task_object
-    if signals.task_postrun.receivers:
-        signals.task_postrun.send(
-            task,
-            task_id=request.id,
-            task=task,
-            args=request.args,
-            kwargs=request.kwargs,
-            retval=value,
-            state=status,
-        )
-
-
-def _after_retry(request: Request, error: RetryError, data: bytes) -> None:
-    cause = error.exc if isinstance(error.exc, BaseException) else error
-    info = ExceptionInfo(cause, codec.decode_error(data).traceback)
-    if logger.isEnabledFor(logging.INFO):
-        assert request.claim is not None
-        said = str(error) if show_values else f"{type(cause).__name__} {error.humanize()}"
-        logger.info("Task %s[%s] retry: %s", request.task, request.id, said, extra=_fields(request.claim))
-    given = error.exc if isinstance(error.exc, BaseException) else None
-    _guarded(request, "on_retry", given, request.id, request.args, request.kwargs, info)
-    if signals.task_retry.receivers:
-        signals.task_retry.send(request.task_object, request=request, reason=error, einfo=info)
-    _signal_postrun(request, error, "RETRY")
