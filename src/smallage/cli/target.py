@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -59,9 +60,16 @@ def _find(where: str | None) -> Any:
     try:
         return find_app()
     except AppNotFound:
-        from smallage.app.current import default_app
+        return _nameless()
 
-        return default_app()
+
+def _nameless() -> Any:
+    """An app without tasks, with the settings of CELERY_CONFIG_MODULE or of a module `celeryconfig`, if there are."""
+    from smallage.app import Smallage
+
+    made = Smallage("smallage", set_as_current=False)
+    made.config_from_object(os.environ.get("CELERY_CONFIG_MODULE") or "celeryconfig", silent=True)
+    return made
 
 
 def open_store() -> Store:
