@@ -139,6 +139,16 @@ def test_apps_are_found_as_celery_finds_them(where: str, tmp_path: Path, monkeyp
         sys.path.remove(str(tmp_path))
 
 
+def test_settings_alone_are_an_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("APP", "SMALLAGE_APP", "CELERY_CONFIG_MODULE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "celeryconfig.py").write_text("task_default_queue = 'mine'")
+    code = "from smallage.worker.discover import find_app; print(find_app().conf.task_default_queue)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "mine\n", done.stderr
+
+
 class Shop:
     """A folder with a project, and the command run in it by processes of its own."""
 

@@ -46,6 +46,8 @@ def _look_around() -> str:
     for name in _LOOKED_FOR:
         if Path(f"{name}.py").is_file() or Path(name, "__init__.py").is_file():
             return name
+    if os.environ.get("CELERY_CONFIG_MODULE") or Path("celeryconfig.py").is_file():
+        return "smallage.app.current:default_app()"  # settings, and modules that they name, are enough for a worker
     raise AppNotFound(
         "No app was named and there is neither a tasks.py nor an app.py here. "
         "Name it: smallage worker module:app (or -A module)."
