@@ -220,7 +220,7 @@ def _arguments(claim: Claim) -> tuple[Any, Any, Any]:
     if known != claim.payload:
         template = codec.decode_payload(claim.payload)
         args, kwargs, extras = template
-        if _is_fixed(args) and _is_fixed(kwargs) and _is_fixed(extras.get("h") or ()):
+        if all(map(_is_fixed, (args, kwargs, extras.get("h") or (), extras.get("f") or ()))):
             _last_template = (claim.payload, template)
     args, kwargs = codec.decode_row(row)
     if template[0]:

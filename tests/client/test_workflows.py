@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from smallage import chain, chord, group
+from smallage.core import trees
 from smallage.core.errors import ChordError, Ignore, ImproperlyConfigured, TaskRevokedError
 from tests.client.bench import Bench
 
@@ -375,3 +376,26 @@ def test_what_ends_in_a_group_does_not_wait_for_ever(bench, tasks):
     bench.run()
     with pytest.raises(ValueError, match="1"):
         result.get(timeout=0)
+
+
+def test_members_do_not_share_what_the_task_before_them_returned(bench, tasks):
+    @bench.app.task(name="append")
+    def append(values, one):
+        values.append(one)
+        return values
+
+    @bench.app.task(name="pair")
+    def pair(a, b):
+        return [a, b]
+
+    result = (pair.s(1, 2) | group(append.s(i) for i in range(3))).apply_async()
+    assert done(bench, result) == [[1, 2, 0], [1, 2, 1], [1, 2, 2]]
+
+
+def test_a_long_chain_is_only_read_as_far_as_its_next_step(bench, tasks, monkeypatch):
+    result = chain(tasks["add"].s(0, 0), *[tasks["add"].s(1) for _ in range(60)]).apply_async()
+    read = []
+    one = trees._unpacked
+    monkeypatch.setattr(trees, "_unpacked", lambda part: read.append(1) or one(part))
+    assert done(bench, result) == 60
+    assert len(read) == 60

@@ -45,6 +45,12 @@ class Step(msgspec.Struct):
         return text
 
 
+class Unread(Step):
+    """A step that is only passed on, as the bytes that came: a long chain costs each of its tasks little."""
+
+    data: bytes = b""
+
+
 class Fan(msgspec.Struct):
     """Chains side by side; `body` follows when all have ended."""
 
@@ -361,8 +367,12 @@ def member_ids(fan: Fan) -> list[str]:
 
 # -- bytes --------------------------------------------------------------------------------------------------------
 def pack(chain: Chain) -> bytes:
-    """A chain as bytes. Raises EncodeError for arguments that cannot travel."""
-    return codec.encode_value([_packed(one) for one in chain], "a workflow's argument")
+    """A chain as bytes, each of its parts bytes of its own. Raises EncodeError for arguments that cannot travel."""
+    parts = [
+        one.data if isinstance(one, Unread) else codec.encode_value(_packed(one), "a workflow's argument")
+        for one in chain
+    ]
+    return codec.encode_value(parts, "a workflow's argument")
 
 
 def _packed(one: Step | Fan) -> list[Any]:
@@ -401,8 +411,19 @@ def as_list(value: Any) -> list[Any]:
 
 def unpack(data: bytes) -> Chain:
     """The chain in `data`. Raises DecodeError."""
+    return _read(data, None)
+
+
+def unpack_next(data: bytes) -> Chain:
+    """The chain in `data`, of which only the first part is read. Raises DecodeError."""
+    return _read(data, 1)
+
+
+def _read(data: bytes, most: int | None) -> Chain:
     try:
-        return [_unpacked(one) for one in codec.decode_value(data)]
+        parts = codec.decode_value(data)
+        chain = [_unpacked(codec.decode_value(one)) for one in parts[:most]]
+        return chain if most is None else [*chain, *(Unread("", data=one) for one in parts[most:])]
     except (TypeError, ValueError, KeyError, IndexError):
         raise DecodeError("not a workflow of ours") from None
 

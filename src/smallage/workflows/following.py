@@ -33,7 +33,7 @@ def follows_success(request: Request, value: Any) -> tuple[Message, ...]:
     extras = request.extras
     if request.task in (EXPAND, UPSTREAM):
         return ()
-    rest = trees.unpack(extras["n"]) if "n" in extras else []
+    rest = trees.unpack_next(extras["n"]) if "n" in extras else []
     links = [trees.unpack(link) for link in extras.get("k", ())]
     make, ids = Maker(request.app), _ids_of(request)
     then = plan.after_success(rest, links, value, Origin(request.root_id, request.id), make, ids)
