@@ -80,7 +80,7 @@ def test_queues_of_a_worker(app: Smallage) -> None:
 
 
 def test_options_are_read() -> None:
-    assert (autoscale("10,3"), autoscale("4")) == (10, 4)
+    assert (autoscale("10,3"), autoscale("4"), autoscale("2,9")) == ((10, 3), (4, 1), (9, 2))
     assert queue_list("a, b") == ("a", "b")
     for wrong in ("", "a\nb"):
         with pytest.raises(ValueError):

@@ -8,7 +8,7 @@ import pytest
 
 from smallage.app import Smallage
 from tests.worker import sample
-from tests.worker.conftest import PATIENCE, Worker, until
+from tests.worker.conftest import PATIENCE, Moments, Worker, until
 
 Start = Callable[..., Worker]
 
@@ -67,3 +67,13 @@ def test_a_shutdown_ends_the_worker(start: Start, app: Smallage, pool: str) -> N
     until(lambda: processes(app) >= 1)
     app.control.shutdown()
     assert worker.wait() == 0
+
+
+def test_a_pool_that_scales_by_need(start: Start, app: Smallage, moments: Moments) -> None:
+    start("-P", "processes", "--autoscale", "2,1", "-n", "w@x")
+    until(lambda: processes(app) == 1)
+    held = [sample.endless.delay() for _ in range(2)]
+    moments.next("started")
+    moments.next("started")  # the second one, which the first process had no room for
+    assert processes(app) == 2
+    app.store.revoke([one.id for one in held], terminate=True)

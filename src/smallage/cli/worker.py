@@ -25,7 +25,10 @@ def run_worker(found: dict[str, Any], log_values: bool = False) -> int:
     if values.pop("no_beat", None):
         values["beat"] = False
     if found.get("_autoscale"):
-        values["concurrency"] = found["_autoscale"]
+        most, least = found["_autoscale"]
+        by_need = pool_named(values.get("pool") or "processes") == "processes"
+        values["concurrency"] = least if by_need else most  # other pools keep their size, and idle places cost nothing
+        values["autoscale"] = (most, least) if by_need else None
     service = {name[1:]: found[name] for name in _SERVICE if found.get(name) is not None}
     with ExitStack() as around:
         try:

@@ -38,12 +38,12 @@ def queue_list(text: str) -> tuple[str, ...]:
     return names
 
 
-def autoscale(text: str) -> int:
-    """The larger number of `MAX,MIN`; one alone is it."""
-    numbers = [positive_int(part) if at == 0 else int(part) for at, part in enumerate(text.split(","))]
+def autoscale(text: str) -> tuple[int, int]:
+    """(most, least) of `MAX,MIN`, in either order; one alone is MAX with a least of 1."""
+    numbers = [positive_int(part) if at == 0 else max(1, int(part)) for at, part in enumerate(text.split(","))]
     if len(numbers) > 2:
         raise ValueError("MAX,MIN is wanted")
-    return max(numbers)
+    return max(numbers), min(numbers) if len(numbers) == 2 else 1
 
 
 def octal(text: str) -> int:
@@ -81,7 +81,7 @@ OPTIONS = (
     Option(("-A", "--app"), "app", str, "Where the app is, if not given as argument."),
     Option(("-b", "--broker", "--store"), "store", str, "URL of the store; wins over the app's own."),
     Option(("-P", "--pool"), "pool", str, "processes (default), threads, asyncio, gevent or solo."),
-    Option(("--autoscale",), "_autoscale", autoscale, "MAX,MIN: as -c MAX; idle processes cost next to nothing."),
+    Option(("--autoscale",), "_autoscale", autoscale, "MAX,MIN: that many processes, by need."),
     Option(("-c", "--concurrency"), "concurrency", positive_int, "Tasks at a time; threads, coroutines: per child."),
     Option(("--processes",), "processes", positive_int, "Children, each with its own pool of threads, coroutines, …"),
     Option(("-Q", "--queues"), "queues", queue_list, "Queues to serve, comma separated."),

@@ -45,6 +45,8 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Tasks at a time: processes of the pool `processes`, else slots in each child."""
     processes: int = 1
     """Children of the pools other than `processes` and `solo`."""
+    autoscale: tuple[int, int] | None = None
+    """Most and least processes of the pool `processes`."""
     queues: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     """Queues of the settings that are not served."""

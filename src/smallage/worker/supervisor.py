@@ -78,7 +78,7 @@ class Supervisor:
         self._kill_at = math.inf
         self._next_round = 0.0
         self._ready = False
-        self._autoscale: tuple[int, int] | None = None
+        self._autoscale = options.autoscale
         """Most and least children."""
         self._idle_rounds = 0
 
