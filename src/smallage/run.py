@@ -553,7 +553,10 @@ def _with_errbacks(request: Request, error: BaseException, text: str | None) -> 
     if "n" in extras:
         from smallage.workflows.following import with_ends
 
-        failed = with_ends(request, failed, "dead", failed.error)
+        try:
+            failed = with_ends(request, failed, "dead", failed.error)
+        except Exception:
+            logger.exception("What comes after %s[%s] cannot be read", request.task, request.id)
     if request.sent or request.current.extended:
         failed = structs.replace(failed, error=wrap(failed.error, request.kept()))
     return failed

@@ -399,3 +399,17 @@ def test_a_long_chain_is_only_read_as_far_as_its_next_step(bench, tasks, monkeyp
     monkeypatch.setattr(trees, "_unpacked", lambda part: read.append(1) or one(part))
     assert done(bench, result) == 60
     assert len(read) == 60
+
+
+def test_the_option_chain(bench, tasks):
+    result = tasks["add"].apply_async((1, 2), chain=[group(tasks["add"].s(1), tasks["add"].s(2)), tasks["mul"].s(10)])
+    bench.run()
+    assert result.get(timeout=0) == 3
+    (following,) = result.children
+    bench.run()
+    assert following.get(timeout=0) == 30
+    assert [one.get(timeout=0) for one in following.children[0].results] == [31, 32]
+    failed = tasks["fail"].apply_async(("no",), chain=[tasks["add"].s(1)])
+    bench.run()
+    assert failed.state == "FAILURE"
+    assert bench.store.audit() == []

@@ -33,7 +33,7 @@ def follows_success(request: Request, value: Any) -> tuple[Message, ...]:
     extras = request.extras
     if request.task in (EXPAND, UPSTREAM):
         return ()
-    rest = trees.unpack_next(extras["n"]) if "n" in extras else []
+    rest = _rest_of(request, trees.unpack_next) if "n" in extras else []
     links = [trees.unpack(link) for link in extras.get("k", ())]
     make, ids = Maker(request.app), _ids_of(request)
     then = plan.after_success(rest, links, value, Origin(request.root_id, request.id), make, ids)
@@ -41,6 +41,15 @@ def follows_success(request: Request, value: Any) -> tuple[Message, ...]:
         if chain:
             request.add_child(handle_of(request.app, chain[:1]), {})
     return then
+
+
+def _rest_of(request: Request, read: Callable[[bytes], Chain] = trees.unpack) -> Chain:
+    """The rest of a run's chain. One that came with the option `chain` has no ids yet."""
+    rest = read(request.extras["n"])
+    if rest and isinstance(rest[0], Step) and "task_id" not in rest[0].options:
+        rest = trees.unpack(request.extras["n"])
+        trees.freeze(rest, _ids_of(request), "n")
+    return rest
 
 
 def _ids_of(request: Request) -> Callable[[str], str]:
@@ -51,7 +60,7 @@ def _ids_of(request: Request) -> Callable[[str], str]:
 
 def with_ends(request: Request, end: Any, state: Any, data: bytes | None, reason: str | None = None) -> Any:
     """`end`, a `Done` or `Failed`, with the ends of the steps that do not come any more."""
-    rest = trees.unpack(request.extras["n"])
+    rest = _rest_of(request)
     ends = plan.upstream(rest, state, data, reason)
     fan = trees.last_fan(rest)
     if fan is not None and state == "dead" and request.task == EXPAND and not fan.like():
