@@ -495,3 +495,20 @@ def test_names_at_the_top():
     assert smallage.chunks is chunks
     with pytest.raises(ImportError, match=r"task\.starmap"):
         exec("from smallage import starmap")
+
+
+def test_chords_in_chords_thirty_deep_find_their_app_at_once():
+    asked = []
+
+    class Leaf(Signature):
+        def own_app(self):
+            asked.append(1)
+            return "app"
+
+    one = Leaf("add")
+    for _ in range(30):
+        nested = chord([], Signature("total"))
+        nested["kwargs"]["header"] = [one]
+        one = nested
+    assert one.own_app() == "app"
+    assert len(asked) == 1

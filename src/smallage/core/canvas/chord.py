@@ -87,10 +87,8 @@ class chord(Signature):
     def own_app(self) -> Any:
         if self._app is not None:
             return self._app
-        for one in (*self.tasks[:1], self.body):
-            if one is not None and one.own_app() is not None:
-                return one.own_app()
-        return None
+        apps = (one.own_app() for one in (*self.tasks[:1], self.body) if one is not None)
+        return next((app for app in apps if app is not None), None)
 
     def header_arguments(self, args: Any = None, kwargs: Any = None) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """(args, kwargs) that its header gets when it is sent with these."""
