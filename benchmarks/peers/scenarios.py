@@ -383,7 +383,11 @@ def chord(make, a, o, reps, n=1000):
     }
 
 
-WORKFLOWS = {"chain of 100": ("chain", 100, 1), "chord of 10,000": ("chord", 10_000, 1), "100 groups of 100": ("groups", 100, 100)}
+WORKFLOWS = {
+    "chain of 100": ("chain", 100, 1),
+    "chord of 10,000": ("chord", 10_000, 1),
+    "100 groups of 100": ("groups", 100, 100),
+}
 
 
 def workflows(make, a, o, reps):
@@ -444,5 +448,20 @@ def mixed(make, a, o, reps):
 
 SCENARIOS = {
     f.__name__: f
-    for f in (enqueue, noop, bare, redis_time, fanout_io, latency, memory, idle, startup, crash, chord, workflows, mixed, io_real)
+    for f in (
+        enqueue,
+        noop,
+        bare,
+        redis_time,
+        fanout_io,
+        latency,
+        memory,
+        idle,
+        startup,
+        crash,
+        chord,
+        workflows,
+        mixed,
+        io_real,
+    )
 }

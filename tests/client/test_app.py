@@ -170,7 +170,7 @@ def test_config_from_object(app, monkeypatch):
     class Config:
         task_default_queue = "c"
 
-    module.Config = Config  # type: ignore[attr-defined]
+    module.Config = Config
     app.config_from_object("shop_config:Config")
     assert app.conf.task_default_queue == "c"
     app.config_from_object({"CELERY_TASK_DEFAULT_QUEUE": "d"}, namespace="CELERY")
@@ -392,7 +392,7 @@ def test_public_names_are_there():
     for name in smallage.__all__:
         assert getattr(smallage, name) is not None
     with pytest.raises(AttributeError):
-        _ = smallage.nothing  # type: ignore[attr-defined]
+        _ = smallage.nothing
 
 
 @pytest.mark.parametrize(

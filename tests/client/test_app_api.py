@@ -465,7 +465,7 @@ def test_django_s_apps(packages, monkeypatch, caplog):
     assert "DJANGO_SETTINGS_MODULE is not set" in caplog.text
     django, apps = types.ModuleType("django"), types.ModuleType("django.apps")
     config = types.SimpleNamespace(name="pk_full")
-    apps.apps = types.SimpleNamespace(get_app_configs=lambda: [config])  # type: ignore[attr-defined]
+    apps.apps = types.SimpleNamespace(get_app_configs=lambda: [config])
     monkeypatch.setitem(sys.modules, "django", django)
     monkeypatch.setitem(sys.modules, "django.apps", apps)
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "shop.settings")

@@ -70,7 +70,10 @@ def _leaf(dice: random.Random) -> Any:
 def _record() -> None:
     import warnings
 
-    from celery import Celery, canvas
+    from celery import (
+        Celery,
+        canvas,  # the real Celery's, where this is run
+    )
 
     app = Celery(set_as_current=True)
     for name in NAMES:

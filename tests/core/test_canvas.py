@@ -505,7 +505,7 @@ def test_chords_in_chords_thirty_deep_find_their_app_at_once():
             asked.append(1)
             return "app"
 
-    one = Leaf("add")
+    one: Signature = Leaf("add")
     for _ in range(30):
         nested = chord([], Signature("total"))
         nested["kwargs"]["header"] = [one]

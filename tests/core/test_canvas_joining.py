@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -210,11 +211,12 @@ def test_steps(build_it, outcome):
 
 def test_arguments_go_to_the_first_step():
     assert chain(t("a"), t("b")).steps((1,), {"k": 2})[0].kwargs == {"k": 2}
-    header = chain.of([group([]), group(t("x"), t("y")), t("b")]).steps((7,))[0]
+    header: Any = chain.of([group([]), group(t("x"), t("y")), t("b")]).steps((7,))[0]
     assert [one.args for one in header.members()] == [(7,), (7,)]
     fixed = chain(t("a"), t("b")).set(immutable=True)
     assert fixed.steps((1,))[0].args == ()
-    assert [one.args for one in chain(t("a"), t("b")).clone((1,)).tasks] == [(1,), ()]
+    cloned: Any = chain(t("a"), t("b")).clone((1,))
+    assert [one.args for one in cloned.tasks] == [(1,), ()]
 
 
 def test_options_of_a_nested_chain_go_where_they_belong():
@@ -228,6 +230,6 @@ def test_options_of_a_nested_chain_go_where_they_belong():
 
 
 def test_a_header_keeps_the_options_of_its_group():
-    step = chain.of([group(t("x"), t("y"), queue="q"), t("b")]).steps()[0]
+    step: Any = chain.of([group(t("x"), t("y"), queue="q"), t("b")]).steps()[0]
     assert [one.options for one in step.members()] == [{"queue": "q"}, {"queue": "q"}]
     assert step.body.options == {}

@@ -187,7 +187,7 @@ def test_after_a_lost_lease_running_tasks_are_cancelled_and_a_new_session_works(
         assert worker.session != first
         gate.open.set()
         assert result.get(timeout=PATIENCE) == "through"
-        assert app.store.state([result.id])[0].lost == 1  # type: ignore[union-attr]
+        assert app.store.state([result.id])[0].lost == 1
 
 
 @pytest.mark.parametrize("pool", ["threads", "asyncio"])
