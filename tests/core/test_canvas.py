@@ -183,7 +183,7 @@ def test_a_signature_is_cloned_by_signature_and_kept_by_maybe_signature():
     assert maybe_signature(one) is one
     assert maybe_signature(one, clone=True) is not one
     app = object()
-    assert maybe_signature(dict(one), app=app).app is app
+    assert maybe_signature({**add(1)}, app=app).app is app
 
 
 def test_kinds_of_ones_own():
