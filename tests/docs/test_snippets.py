@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from smallage import Smallage
 from smallage.testing import InProcessWorker, start_worker
 from tests.docs.pages import PAGES, Block, blocks, name_of
 
@@ -56,7 +57,8 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
     yield made
     if made.worker is not None:
         made.worker.stop()
-        made.module.app.close()
+    for app in {value for value in vars(module).values() if isinstance(value, Smallage)}:
+        app.close()
 
 
 @pytest.mark.parametrize("page", WITH_CODE, ids=name_of)
