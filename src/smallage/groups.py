@@ -188,9 +188,13 @@ class GroupResult(Counters, ResultSet, Generic[R]):
 
     def _upstream(self) -> BaseException | None:
         """The error of the oldest parent that has failed: behind it this group never comes."""
-        parents = list(self._parents())
+        parents = [self._opener(), *self._parents()]
         look(self.app, parents)
         return next((error for one in reversed(parents) if (error := failure_of(one)) is not None), None)
+
+    def _opener(self) -> AsyncResult[Any]:
+        """The task that opens the group, if that comes later in a chain."""
+        return AsyncResult(f"{self.id}:expand", self.app)
 
     def snapshot(self) -> Snapshot:
         """All counters in one read."""
@@ -262,7 +266,7 @@ class GroupResult(Counters, ResultSet, Generic[R]):
         """What changes with the group: itself; before it comes, its parents and members too."""
         names = [self.id]
         if self._stored() is None:
-            names += [one.id for one in self._parents()]
+            names += [self._opener().id, *(one.id for one in self._parents())]
             for one in self._handles():
                 names += one._names() if isinstance(one, ResultSet) else [one.id]
         return tuple(names)
@@ -281,6 +285,11 @@ class GroupResult(Counters, ResultSet, Generic[R]):
             look(self.app, handles)
             errors = (failure_of(one) for one in handles if has_ended(one))
             return next((one for one in errors if one is not None), None) or self._upstream()
+        if view.cancelled:
+            opener = self._opener()
+            look(self.app, (opener,))
+            if (error := failure_of(opener)) is not None:
+                return error
         if view.failed + view.cancelled:
             for page in pages_of(self.app, self.id):
                 for member in page:
@@ -293,6 +302,8 @@ class GroupResult(Counters, ResultSet, Generic[R]):
         if self._stored() is None:
             return self._collected_one_by_one(propagate)
         values: list[Any] = []
+        if propagate and (error := self._first_failure()) is not None:
+            raise error
         for page in pages_of(self.app, self.id):
             for member in page:
                 _, state, value = outcome_of(member, self.convert)

@@ -30,6 +30,8 @@ from smallage.core.errors import (
     Reject,
     Replace,
     StoreError,
+    StoreFull,
+    StoreUnavailable,
     TimeLimitExceeded,
     WorkerLostError,
 )
@@ -406,6 +408,9 @@ def _raised(request: Request, error: BaseException, worker: WorkerContext) -> Ou
         return _ignored(request, error)
     if isinstance(error, Reject):
         return _rejected(request, error, worker)
+    if request.task == EXPAND and isinstance(error, (StoreUnavailable, StoreFull)):
+        logger.warning("A group behind %s waits for the store: %s", request.parent_id, error)
+        return Snooze(STORE_AWAY_US)
     if isinstance(error, Exception):
         return _automatic(request, error, worker) or _failed(request, error, error, worker)
     return _stopped(request, error, worker)

@@ -9,7 +9,15 @@ import pytest
 
 from smallage import chain, chord, group
 from smallage.core import trees
-from smallage.core.errors import ChordError, Ignore, ImproperlyConfigured, TaskRevokedError
+from smallage.core.errors import (
+    ChordError,
+    Ignore,
+    ImproperlyConfigured,
+    PushConflict,
+    StoreFull,
+    TaskRevokedError,
+)
+from smallage.core.message import Snooze
 from tests.client.bench import Bench
 
 
@@ -413,3 +421,59 @@ def test_the_option_chain(bench, tasks):
     bench.run()
     assert failed.state == "FAILURE"
     assert bench.store.audit() == []
+
+
+def mixed(tasks, last):
+    """600 members of two tasks, with `last` behind them: more than go into one act."""
+    return [*(tasks["add"].si(i, 1) if i % 2 else tasks["mul"].si(i, 1) for i in range(600)), last]
+
+
+def test_a_group_whose_last_member_cannot_be_sent_leaves_no_trace(bench, tasks):
+    with pytest.raises(TypeError, match="missing"):
+        group(mixed(tasks, tasks["add"].si(1))).apply_async()
+    inner = group(tasks["ident"].si(1), tasks["add"].si(1)) | tasks["total"].s()
+    with pytest.raises(TypeError, match="missing"):
+        group(tasks["ident"].si(1), inner).apply_async()
+    assert bench.run() == []
+    assert bench.store.counts().get("celery", {}).get("waiting", 0) == 0
+
+
+@pytest.mark.parametrize("like", [False, True])
+def test_a_group_behind_a_task_that_cannot_be_sent(bench, tasks, like):
+    bad = tasks["add"].s()
+    members = [tasks["add"].s(i) for i in range(600)] + [bad] if like else mixed(tasks, tasks["add"].si(1))
+    if like:
+        members[-1] = tasks["add"].s(1, 2)
+    result = (tasks["ident"].si(1) | group(members)).apply_async()
+    bench.run()
+    assert len(result) == 601
+    with pytest.raises(TypeError, match="add"):
+        result.get(timeout=0)
+    assert bench.store.audit() == []
+    assert bench.store.counts().get("celery", {}).get("ready", 0) == 0
+
+
+def test_a_group_behind_a_task_that_is_half_sent_when_an_id_turns_out_to_be_taken(bench, tasks):
+    tasks["add"].apply_async((1, 1), task_id="mine")
+    bench.run()
+    result = (tasks["ident"].si(1) | group(mixed(tasks, tasks["mul"].si(2, 2).set(task_id="mine")))).apply_async()
+    bench.run()
+    assert result.ready()
+    with pytest.raises(PushConflict):
+        result.get(timeout=0)
+    assert bench.store.audit() == []
+
+
+def test_a_full_store_delays_a_group_behind_a_task(bench, tasks, monkeypatch):
+    result = (tasks["ident"].si(1) | group(tasks["add"].s(i) for i in range(3))).apply_async()
+    bench.step()
+    group_push = bench.store.group_push
+
+    def full(batch):
+        monkeypatch.setattr(bench.store, "group_push", group_push)
+        raise StoreFull("no room")
+
+    monkeypatch.setattr(bench.store, "group_push", full)
+    assert type(bench.step()) is Snooze
+    bench.later(2)
+    assert done(bench, result) == [1, 2, 3]

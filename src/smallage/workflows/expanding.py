@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from smallage.core import trees
+from smallage.core.errors import StoreFull, StoreUnavailable
 from smallage.core.plan import Origin
 from smallage.core.trees import Fan
 from smallage.request import Request
 from smallage.workflows.making import Maker
-from smallage.workflows.sending import push_fan
+from smallage.workflows.sending import give_up, push_fan
 
 
 def expand(request: Request, args: Sequence[Any]) -> None:
@@ -19,4 +20,10 @@ def expand(request: Request, args: Sequence[Any]) -> None:
     fan = chain[0]
     assert isinstance(fan, Fan)
     origin = Origin(request.extras.get("o") or request.extras.get("p"), request.extras.get("p"))
-    push_fan(request.app, fan, args, origin, Maker(request.app), {})
+    try:
+        push_fan(request.app, fan, args, origin, Maker(request.app), {})
+    except (StoreUnavailable, StoreFull):
+        raise  # tried again
+    except Exception:
+        give_up(request.app, fan)
+        raise

@@ -12,12 +12,13 @@ from smallage.core import codec, plan, trees
 from smallage.core.errors import WorkerLostError
 from smallage.core.message import Done, End, Message
 from smallage.core.plan import Origin
-from smallage.core.trees import EXPAND, UPSTREAM, Chain, Step
+from smallage.core.trees import EXPAND, UPSTREAM, Chain, Fan, Step
 from smallage.request import Request
 from smallage.result import exception_of
 from smallage.workflows.handles import handle_of
 from smallage.workflows.ids import derived
 from smallage.workflows.making import Maker
+from smallage.workflows.sending import give_up
 
 if TYPE_CHECKING:
     from smallage.app import Smallage
@@ -63,8 +64,9 @@ def with_ends(request: Request, end: Any, state: Any, data: bytes | None, reason
     rest = _rest_of(request)
     ends = plan.upstream(rest, state, data, reason)
     fan = trees.last_fan(rest)
-    if fan is not None and state == "dead" and request.task == EXPAND and not fan.like():
-        ends += tuple(End(one, "dead", result=data, reason="upstream") for one in trees.member_ids(fan))
+    if fan is not None and state != "done" and request.task == EXPAND and not fan.like():
+        why = "upstream" if state == "dead" else reason
+        ends += tuple(End(one, state, result=data, reason=why) for one in trees.member_ids(fan))
     if len(ends) <= MAX_ENDS:
         return structs.replace(end, ends=ends)
     tail: Chain = [Step(one.name, (), {}, {"task_id": one.id}) for one in ends[MAX_ENDS:]]
@@ -116,6 +118,10 @@ def follow_up(request: Request) -> Done:
     claim = request.claim
     assert claim is not None
     request.update(id=claim.after)
+    if claim.name == EXPAND:
+        (fan,) = trees.unpack(request.extras["n"])
+        assert isinstance(fan, Fan)
+        give_up(request.app, fan)
     if claim.reason in ("expired", "revoked", "terminated", "purged"):
         end = Done()
         return with_ends(request, end, "cancelled", None, "revoked") if "n" in request.extras else end

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from smallage import signals
 from smallage.core import options, plan, trees
 from smallage.core.canvas import Signature, chord, group
+from smallage.core.errors import StoreError
 from smallage.core.plan import Batch, Origin
 from smallage.core.trees import MAP, STARMAP, Chain, Fan, Step
+from smallage.pushing import push_group
 from smallage.request import running
 from smallage.stores.base import GroupBatch
 from smallage.workflows.handles import handle_of
@@ -52,18 +58,42 @@ def start(app: Smallage, chain: Chain, args: Sequence[Any], origin: Origin, call
     if isinstance(head, Step):
         app.publish((plan.first(chain, args, origin, make),), call.get("retry"), call.get("retry_policy"))
     else:
-        push_fan(app, head, args, origin, make, call)
+        try:
+            push_fan(app, head, args, origin, make, call)
+        except StoreError:
+            with contextlib.suppress(StoreError):  # the first error says it
+                give_up(app, head)
+            raise
 
 
 def push_fan(
     app: Smallage, fan: Fan, args: Sequence[Any], origin: Origin, make: Maker, call: Mapping[str, Any]
 ) -> None:
-    """Open a frozen fan, batch by batch."""
-    from smallage.pushing import push_group
-
+    """Open a frozen fan, batch by batch. What cannot be sent is found before anything is."""
     keep_us = options.keep_us(app.conf.result_expires, False)
-    for batch in plan.batches(fan, args, origin, make):
+    batches = plan.batches(fan, args, origin, make)
+    opening = next(batches)
+    if not opening.seal and not signals.before_task_publish.receivers:
+        deque(plan.batches(fan, args, origin, make), maxlen=0)  # it takes several acts: none without the last
+    for batch in itertools.chain((opening,), batches):
         push_group(app, _stored(batch, keep_us), call)
+
+
+def give_up(app: Smallage, fan: Fan) -> None:
+    """A fan cannot be finished: cancel what of it was pushed."""
+    for member in fan.members:
+        head = member[0]
+        if isinstance(head, Fan):
+            give_up(app, head)
+    firsts = [member[0].id for member in fan.members if len(member) > 1 and isinstance(member[0], Step)]
+    for at in range(0, len(firsts), 1000):
+        app.store.revoke(firsts[at : at + 1000])
+    assert fan.id is not None
+    view = app.store.group(fan.id)
+    if view is not None:
+        app.store.group_revoke(fan.id)
+        if not view.sealed:
+            app.store.group_push(GroupBatch(id=fan.id, offset=view.total, seal=True))
 
 
 def _stored(batch: Batch, keep_us: int) -> GroupBatch:
