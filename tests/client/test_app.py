@@ -277,7 +277,9 @@ def test_namespaces_keep_apps_apart(tmp_path):
     two.close()
 
 
-@pytest.mark.parametrize("url", ["amqp://u:secret@h//", "sqs://", "sentinel://h:26379/0", "db+postgresql://h/x", "redis", ""])
+@pytest.mark.parametrize(
+    "url", ["amqp://u:secret@h//", "sqs://", "sentinel://h:26379/0", "db+postgresql://h/x", "redis", ""]
+)
 def test_urls_that_are_no_store(url, project):
     app = Smallage("x", set_as_current=False)
     app.conf.broker_url = url
