@@ -751,3 +751,9 @@ def test_no_warning_without_a_reason():
         app = an_app()
         app.task(name="t")(lambda: None)
         app.finalize()
+
+
+def test_a_function_and_options_in_one_call_of_task():
+    app = Smallage("shop", set_as_current=False)
+    task = app.task(print, name="show", queue="far")
+    assert (task.name, task.queue) == ("show", "far")

@@ -78,7 +78,7 @@ class Registering(Sending):
         argument) and `base` (a Task class). Unknown ones become attributes too.
         """
         if function is not None:
-            return self._register(function, {})
+            return self._register(function, options)
         return lambda function: self._register(function, options)
 
     def _register(self, function: Any, given: Mapping[str, Any]) -> AnyTask:
