@@ -188,7 +188,9 @@ class GroupResult(Counters, ResultSet, Generic[R]):
 
     def _upstream(self) -> BaseException | None:
         """The error of the oldest parent that has failed: behind it this group never comes."""
-        parents = [self._opener(), *self._parents()]
+        parents = list(self._parents())
+        if not self._changed:
+            parents.insert(0, self._opener())
         look(self.app, parents)
         return next((error for one in reversed(parents) if (error := failure_of(one)) is not None), None)
 

@@ -161,13 +161,14 @@ def _body(app: Smallage, then: Any) -> tuple[Message, Any]:
     from smallage.workflows.handles import handle_of
     from smallage.workflows.ids import check_ids, fresh_ids
     from smallage.workflows.making import Maker
+    from smallage.workflows.pinning import pin
     from smallage.workflows.sending import origin_of
 
     chain = trees.chain_of(_as_signature(then))
     if not chain or not isinstance(chain[0], trees.Step):
         raise ImproperlyConfigured("What follows a fan-out must begin with one task, which gets the outcomes.")
     check_ids(chain)
-    trees.freeze(chain, fresh_ids(chain))
+    trees.freeze(pin(app, chain), fresh_ids(chain))
     return first(chain, (), origin_of(chain, {}), Maker(app), {}), handle_of(app, chain)
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
-from smallage import chain, chord, group
+from smallage import Smallage, chain, chord, group
 from smallage.core import trees
 from smallage.core.errors import (
     ChordError,
     Ignore,
     ImproperlyConfigured,
+    PayloadTooLarge,
     PushConflict,
     StoreFull,
     TaskRevokedError,
@@ -477,3 +479,40 @@ def test_a_full_store_delays_a_group_behind_a_task(bench, tasks, monkeypatch):
     assert type(bench.step()) is Snooze
     bench.later(2)
     assert done(bench, result) == [1, 2, 3]
+
+
+def test_later_steps_go_where_their_sender_knows_that_they_go(bench, tasks):
+    """The worker of one step need not know the tasks of the next."""
+
+    @bench.app.task(name="elsewhere", queue="far", priority=3, ignore_result=True)
+    def elsewhere(*args):
+        return args
+
+    there = Smallage("there", set_as_current=False, task_routes={"routed": {"queue": "by_route", "priority": 7}})
+    there.use_store(bench.store)
+    for name in ("add", "total"):
+        there.task(tasks[name].run, name=name)
+    sender, bench.app = bench.app, there
+    add = tasks["add"]
+    (add.s(1, 1) | elsewhere.s()).apply_async()
+    (add.s(1, 2) | group(elsewhere.s(), elsewhere.s(1), add.s(1))).apply_async()
+    (add.s(1, 3) | group(elsewhere.s(), elsewhere.s(1))).apply_async()
+    add.apply_async((1, 4), link=elsewhere.s())
+    add.s(1, "x").on_error(elsewhere.si()).apply_async()
+    (add.s(1, 5) | elsewhere.s().set(queue="nearer")).apply_async()
+    (add.s(1, 6) | sender.signature("routed")).apply_async()
+    bench.run("celery", "far", "nearer", "by_route")
+    found = Counter((one.name, one.queue, one.priority) for one in bench.store.find("parked"))
+    assert found == {
+        ("elsewhere", "far", 3): 7,
+        ("elsewhere", "nearer", 3): 1,
+        ("routed", "by_route", 7): 1,
+    }
+
+
+def test_what_follows_a_task_does_not_count_as_its_arguments(bench, tasks):
+    bench.app.conf.task_payload_limit = 1_000
+    result = chain(tasks["add"].s(0, 0), *[tasks["add"].s(1) for _ in range(60)]).apply_async()
+    assert done(bench, result) == 60
+    with pytest.raises(PayloadTooLarge, match="arguments of add"):
+        chain(tasks["add"].s("x" * 1_000, 1), tasks["add"].s(1)).apply_async()

@@ -37,13 +37,19 @@ class Calling(Registering):
             prepared = task.current()
             envelope, extras = task.call(prepared, args, kwargs, call)
         else:
-            base = self.base_envelope(check_name(name))
-            answer = options.route(self.conf.task_routes, name, args, kwargs, call)
-            call = {**{key: value for key, value in answer.items() if key in options.CALL_OPTIONS}, **call}
-            envelope, extras = self.call(base, call, (None, None))
+            envelope, extras = self.call_by_name(name, args, kwargs, call)
         message = self.message(envelope, args, kwargs, extras, (), self.conf.task_payload_warning or 2**53, call)
         self.publish((message,), call.get("retry"), call.get("retry_policy"))
         return AsyncResult(message.id, self.itself(), task)
+
+    def call_by_name(
+        self, name: str, args: Any, kwargs: Any, call: Mapping[str, Any]
+    ) -> tuple[Envelope, dict[str, Any] | None]:
+        """Envelope and extras of a call of a task that is not known here: as the settings and the routes say."""
+        base = self.base_envelope(check_name(name))
+        answer = options.route(self.conf.task_routes, name, args, kwargs, call)
+        call = {**{key: value for key, value in answer.items() if key in options.CALL_OPTIONS}, **call}
+        return self.call(base, call, (None, None))
 
     def base_envelope(self, name: str) -> Envelope:
         """What the settings alone say about a task."""
@@ -77,6 +83,11 @@ class Calling(Registering):
             call = self._inherit_priority(base.name, call)
         if not call:
             return base, None
+        for name in ("link", "link_error"):
+            if call.get(name):
+                from smallage.workflows.pinning import pinned_links
+
+                call = {**call, name: pinned_links(self.itself(), call[name])}
         if call.get("queue") is None and call.get("routing_key"):
             call = {**call, "queue": call["routing_key"]}
         envelope = calls.call_envelope(base, call, self.conf.result_expires, time.time_ns() // 1000, self.zone())

@@ -66,7 +66,9 @@ class Sending(Patient):
             extras = self.family(extras, call)
         payload = codec.encode_payload(args, kwargs, extras, names)
         if len(payload) > warn_over:
-            self.check_size(envelope.name, len(payload))
+            own = len(payload) - len((extras or {}).get("n", b""))  # the rest of a chain is nobody's argument
+            if own > warn_over:
+                self.check_size(envelope.name, own)
         chosen = None if call is None else call.get("task_id")
         inside = request is not None and request.claim is not None
         if fixed is not None:

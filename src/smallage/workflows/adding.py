@@ -14,6 +14,7 @@ from smallage.stores.base import GroupBatch
 from smallage.workflows.handles import handle_of
 from smallage.workflows.ids import check_ids, fresh_ids
 from smallage.workflows.making import Maker
+from smallage.workflows.pinning import pin
 from smallage.workflows.sending import start
 
 LOOK: Final = 0.05
@@ -29,7 +30,7 @@ def add_to_running_chord(task: Any, sig: Any) -> Any:
     if claim is None or claim.group is None:
         raise ValueError("Current task is not member of any chord")
     app = request.app
-    chain = trees.collected(trees.chain_of(signature(sig)))
+    chain = trees.collected(pin(app, trees.chain_of(signature(sig))))
     end = trees.last_step(chain)
     assert end is not None
     end.options = {**end.options, "group_id": claim.group, "group_index": 0}  # the store gives the place

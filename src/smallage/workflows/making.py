@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import structs
 
 from smallage.core import calls, options
-from smallage.core.ids import check_name
 from smallage.core.message import FOLLOW_ANY, FOLLOW_DEAD, Envelope, Message
 from smallage.core.plan import Origin
 from smallage.core.trees import EXPAND, MAP, STARMAP, UPSTREAM, Step
@@ -84,7 +83,7 @@ class Maker:
             return structs.replace(inner, name=name), calls.call_extras(call, (None, None), inner.due_us), ()
         task = self.app.tasks.get(name)
         if task is None:
-            envelope, extras = self.app.call(self.app.base_envelope(check_name(name)), call, (None, None))
+            envelope, extras = self.app.call_by_name(name, args, kwargs, call)
             return envelope, extras, ()
         prepared = task.current()
         envelope, extras = task.call(prepared, args, kwargs, call)
@@ -107,7 +106,7 @@ class Maker:
         call = {name: step.options[name] for name in ("queue", "priority") if step.options.get(name) is not None}
         task = self.app.tasks.get(step.task)
         if task is None:
-            envelope, _ = self.app.call(self.app.base_envelope(step.task), call, (None, None))
+            envelope, _ = self.app.call_by_name(step.task, step.args, step.kwargs, call)
         else:
             envelope, _ = task.call(task.current(), step.args, step.kwargs, call)
         return envelope.queue, envelope.priority

@@ -14,6 +14,7 @@ from smallage.core.trees import COLLECT, Chain
 from smallage.request import Request
 from smallage.workflows.ids import check_ids, derived
 from smallage.workflows.making import Maker
+from smallage.workflows.pinning import pin
 
 
 def replacement(request: Request, sig: Mapping[str, Any]) -> Chain:
@@ -26,6 +27,7 @@ def replacement(request: Request, sig: Mapping[str, Any]) -> Chain:
     if end is None or not chain or (sig.get("subtask_type") == "chain" and not sig["kwargs"].get("tasks")):
         raise ImproperlyConfigured("An empty chain cannot replace a task.")
     check_ids(chain)
+    pin(request.app, chain)
     claim, extras = request.claim, request.extras
     assert claim is not None
     changed: dict[str, Any] = {"task_id": claim.id, "nesting": request.replaced_task_nesting + 1}

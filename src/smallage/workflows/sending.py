@@ -20,6 +20,7 @@ from smallage.stores.base import GroupBatch
 from smallage.workflows.handles import handle_of
 from smallage.workflows.ids import check_ids, fresh_ids
 from smallage.workflows.making import Maker
+from smallage.workflows.pinning import pin
 
 if TYPE_CHECKING:
     from smallage.app import Smallage
@@ -30,7 +31,7 @@ def send_chain(app: Smallage, chain: Chain, args: Sequence[Any] = (), call: Mapp
     if not chain:
         return None
     check_ids(chain)
-    trees.freeze(chain, fresh_ids(chain))
+    trees.freeze(pin(app, chain), fresh_ids(chain))
     handle = handle_of(app, chain)
     start(app, chain, args, origin_of(chain, call or {}), call or {})
     request = running.get()
