@@ -136,6 +136,7 @@ def test_revoking_what_runs(bench, add):
     (claim,) = bench.claim()
     result.revoke()
     assert result.state == "STARTED"
+    assert result.info.get("current", 0) == 0  # as status pages ask, whether the task has told anything yet or not
     result.revoke(terminate=True)
     assert result.state == "REVOKED"
     assert bench.settle(claim, bench.execute(claim)) == "stale"
