@@ -10,12 +10,30 @@ import pytest
 import redis
 from hypothesis import HealthCheck, settings
 
+from smallage.app import current
 from tests import redis_server
 from tests.redis_server import RedisServer
 
 # No test asserts on time, Hypothesis's own deadline included; the seeds of a failing run are printed.
 settings.register_profile("smallage", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("smallage")
+
+
+SHARING = ("tests.contrib", "tests.testing", "tests.as_celery")
+"""Tests of what shares tasks, in modules that do so when they are imported."""
+
+
+@pytest.fixture(autouse=True)
+def shared_tasks_of_others_are_away(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Shared tasks belong to every app of a process, and so to those of other tests."""
+    module = getattr(request.node.getparent(pytest.Module), "module", None)
+    if module is None or module.__name__.startswith(SHARING):
+        yield
+        return
+    before = list(current._shared)
+    current._shared.clear()
+    yield
+    current._shared[:] = before
 
 
 def _missing_server() -> None:

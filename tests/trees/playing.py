@@ -64,7 +64,6 @@ class Play:
         self.turn = 0
         self.session = ""
         self._new_session()
-        logging.getLogger("smallage").setLevel(logging.CRITICAL + 1)
 
     def _new_session(self) -> None:
         self.turn += 1
@@ -72,7 +71,16 @@ class Play:
         self.store.announce(self.session, SessionInfo(queues=("celery",), names=tuple(self.app.tasks)))
 
     def run(self) -> None:
-        """Work until nothing is ready or scheduled."""
+        """Work until nothing is ready or scheduled; what the failures of tasks have to say is not shown."""
+        logger = logging.getLogger("smallage")
+        level = logger.level
+        logger.setLevel(logging.CRITICAL + 1)
+        try:
+            self._run()
+        finally:
+            logger.setLevel(level)
+
+    def _run(self) -> None:
         for _ in range(MOST_STEPS):
             self.turn += 1
             self.clock.advance(0.01)
