@@ -38,7 +38,8 @@ class Calling(Registering):
             envelope, extras = task.call(prepared, args, kwargs, call)
         else:
             envelope, extras = self.call_by_name(name, args, kwargs, call)
-        message = self.message(envelope, args, kwargs, extras, (), self.conf.task_payload_warning or 2**53, call)
+        warn_over = min(self.conf.task_payload_warning or 2**53, self.conf.task_payload_limit or 2**53)
+        message = self.message(envelope, args, kwargs, extras, (), warn_over, call)
         self.publish((message,), call.get("retry"), call.get("retry_policy"))
         return AsyncResult(message.id, self.itself(), task)
 

@@ -58,7 +58,7 @@ class Maker:
             step.kwargs,
             {**(more or {}), **extras},
             names,
-            self.app.conf.task_payload_warning or 2**53,
+            min(self.app.conf.task_payload_warning or 2**53, self.app.conf.task_payload_limit or 2**53),
             call,
             task_id,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,3 +82,18 @@ def test_much_that_is_held_back_costs_no_more_than_a_little(tmp_path: Path, step
     finally:
         few.store.close()
         many.store.close()
+
+
+def test_a_purge_takes_what_is_held_back_between_its_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    claimer = Claimer(tmp_path / "queue.db", MANY)
+    write = claimer.store._write
+
+    def claim_then_write(*given: Any, **more: Any) -> Any:
+        monkeypatch.setattr(claimer.store, "_write", write)
+        claimer.claim()
+        monkeypatch.setattr(claimer.store, "_write", claim_then_write)
+        return write(*given, **more)
+
+    monkeypatch.setattr(claimer.store, "_write", claim_then_write)
+    assert claimer.store.purge("celery") == MANY + 1
+    assert claimer.store.audit() == []

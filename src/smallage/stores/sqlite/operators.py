@@ -150,8 +150,8 @@ def pause(act: Act, queue: str, paused: bool) -> None:
 def purge_plain(act: Act, queue: str, last: int | None) -> tuple[int, int]:
     """Remove a bounded number of the tasks of a queue that no group must hear of, up to the row `last` (None: the
     newest one there is). Returns how many and that row."""
+    act.rates.let_go_queue(queue)  # each time: claims between two steps hold back more
     if last is None:
-        act.rates.let_go_queue(queue)
         last = act.row(LAST_ROW)[0] or 0
     removed = [row[0] for each in (PURGE_READY, PURGE_SCHEDULED) for row in act.run(each, (queue, last, STEP))]
     act.changed += removed
