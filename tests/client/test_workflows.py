@@ -406,7 +406,12 @@ def test_a_long_chain_is_only_read_as_far_as_its_next_step(bench, tasks, monkeyp
     result = chain(tasks["add"].s(0, 0), *[tasks["add"].s(1) for _ in range(60)]).apply_async()
     read = []
     one = trees._unpacked
-    monkeypatch.setattr(trees, "_unpacked", lambda part: read.append(1) or one(part))
+
+    def counted(part):
+        read.append(1)
+        return one(part)
+
+    monkeypatch.setattr(trees, "_unpacked", counted)
     assert done(bench, result) == 60
     assert len(read) == 60
 
