@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -22,9 +23,6 @@ from tests import redis_server
 from tests.trees import making
 from tests.trees.playing import opened
 from tests.trees.proof import Tally, judge
-
-EACH_FILE = 250
-"""Trees that share an SQLite file; each has a namespace of its own on Redis."""
 
 
 class Stores:
@@ -50,7 +48,10 @@ class Stores:
         finally:
             store.close()
             for one in self._folder.glob(f"{self._made}.db*"):
-                one.unlink(missing_ok=True)
+                if one.is_dir():
+                    shutil.rmtree(one)
+                else:
+                    one.unlink(missing_ok=True)
 
 
 def prove(kind: str, n: int, number: int, stores: Stores) -> Tally:
