@@ -107,7 +107,7 @@ class Show:
 
     def _foreman(self, clicked: AsyncResult[Any], chaos: Chaos | None) -> GroupResult[Any]:
         """The group that the foreman has fanned out, as soon as it is known."""
-        while not isinstance(known := clicked.info, dict):
+        while not isinstance(known := clicked.info, dict) or "run" not in known:
             self._stage.check()
             if clicked.state in ("FAILURE", "REVOKED"):
                 raise StageError(f"The foreman failed: {clicked.result!r}\n{self._stage.worker_words()}")
