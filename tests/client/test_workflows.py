@@ -521,3 +521,21 @@ def test_what_follows_a_task_does_not_count_as_its_arguments(bench, tasks):
     assert done(bench, result) == 60
     with pytest.raises(PayloadTooLarge, match="arguments of add"):
         chain(tasks["add"].s("x" * 1_000, 1), tasks["add"].s(1)).apply_async()
+
+
+def test_what_ends_a_long_chain_goes_where_its_failing_task_came_from(bench, tasks):
+    body = tasks["total"].s().set(queue="far", priority=4)
+    later = [tasks["ident"].si(n) for n in range(1_000)]
+    result = (chord([tasks["fail"].s("why"), tasks["ident"].s(1)], body) | chain(later)).apply_async()
+    bench.run()
+    (outcome,) = [outcome for outcome in bench.run("far") if outcome.then]
+    (more,) = outcome.then
+    assert (more.envelope.queue, more.envelope.priority) == ("far", 4)
+    assert result.state == "FAILURE"
+    assert not any(bench.store.counts().get("far", {}).values())
+
+
+def test_a_chord_whose_body_is_an_empty_group(bench, tasks):
+    result = chord([tasks["ident"].s(1), tasks["ident"].s(2)], group([], app=bench.app)).apply_async()
+    assert done(bench, result) == []
+    assert result.parent.get(timeout=0) == [1, 2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -81,6 +82,7 @@ def test_the_worker_itself(app, gate):
         stats = asked.stats()["a@x"]
         assert stats["pool"]["max-concurrency"] == 4
         assert stats["total"] == {}
+        assert stats["pid"] == os.getpid()
         conf = asked.conf()["a@x"]
         assert "hush" not in str(conf)
         assert "hush" not in str(asked.report())

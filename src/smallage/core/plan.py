@@ -94,7 +94,7 @@ def _expander(chain: Chain, args: Sequence[Any], origin: Origin, make: Make, fla
 
 
 def _some_step(chain: Chain) -> Step | None:
-    """A task of the chain: where it goes, what opens the chain is sure to be run."""
+    """A task of the chain: where it goes, what opens the chain is sure to be run. None: there is none in it."""
     for one in chain:
         if isinstance(one, Step):
             return one

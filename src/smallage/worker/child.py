@@ -248,7 +248,7 @@ class Child:
             rest=min(REST, plan.lease_us / 3e6),
             on_recycle=self._recycling,
         )
-        self.panel = Panel(self, plan.node, plan.pool, plan.queues, plan.places)
+        self.panel = Panel(self, plan.node, start.host.pid, plan.pool, plan.queues, plan.places)
 
     def info(self) -> SessionInfo:
         """What this session announces."""

@@ -88,7 +88,7 @@ class InProcessWorker:
             self.store, os.urandom(16).hex(), self.queues, self.desk, self.pool, self.board, log,
             places=concurrency, burst=burst,
         )  # fmt: skip
-        self.panel = Panel(self, self._node, name, self.queues, concurrency)
+        self.panel = Panel(self, self._node, os.getpid(), name, self.queues, concurrency)
         self._beat = Beat(app) if beat else None
         self._closed = threading.Event()
         self._threads: list[threading.Thread] = []

@@ -35,8 +35,8 @@ class Asked(Protocol):
 class Panel:
     """Answers of one worker process."""
 
-    def __init__(self, worker: Asked, node: str, pool: str, queues: Iterable[str], places: int) -> None:
-        self._worker, self._node, self._pool, self._places = worker, node, pool, places
+    def __init__(self, worker: Asked, node: str, pid: int, pool: str, queues: Iterable[str], places: int) -> None:
+        self._worker, self._node, self._pid, self._pool, self._places = worker, node, pid, pool, places
         self.queues = list(queues)
         self._born = time.time()
         self._clock = 0
@@ -137,7 +137,7 @@ class Panel:
         soft, hard = app.conf.task_soft_time_limit, app.conf.task_time_limit
         return {
             "total": dict(self._worker.engine.totals),
-            "pid": os.getppid(),
+            "pid": self._pid,
             "clock": str(self._clock),
             "uptime": int(time.time() - self._born),
             "pool": {

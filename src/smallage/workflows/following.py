@@ -70,8 +70,10 @@ def with_ends(request: Request, end: Any, state: Any, data: bytes | None, reason
     if len(ends) <= MAX_ENDS:
         return structs.replace(end, ends=ends)
     tail: Chain = [Step(one.name, (), {}, {"task_id": one.id}) for one in ends[MAX_ENDS:]]
-    ids = _ids_of(request)
-    options = {"task_id": ids("ends"), "ignore_result": True}
+    claim, ids = request.claim, _ids_of(request)
+    assert claim is not None
+    beside = Step(request.task, (), {}, {"queue": claim.queue, "priority": claim.priority})
+    options = {"task_id": ids("ends"), "beside": beside}
     more = Maker(request.app)(
         Step(UPSTREAM, (), {}, options), (state, data, reason), {"n": trees.pack(tail)}, Origin(None, request.id)
     )

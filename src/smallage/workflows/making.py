@@ -12,7 +12,6 @@ from smallage.core import calls, options
 from smallage.core.message import FOLLOW_ANY, FOLLOW_DEAD, Envelope, Message
 from smallage.core.plan import Origin
 from smallage.core.trees import EXPAND, MAP, STARMAP, UPSTREAM, Step
-from smallage.request import running
 
 if TYPE_CHECKING:
     from smallage.app import Smallage
@@ -44,7 +43,7 @@ class Maker:
             extras["r"] = step.options["nesting"]
         call["parent_id"], call["root_id"] = parent, root
         if step.task in (EXPAND, UPSTREAM):
-            envelope = self._internal(step.task, call.pop("beside", None))
+            envelope = self._internal(step.task, call.pop("beside"))
             more: dict[str, Any] | None = None
             names: Sequence[str] = ()
         else:
@@ -90,15 +89,9 @@ class Maker:
         return envelope, extras, prepared.names
 
     def _internal(self, name: str, beside: Step | None) -> Envelope:
-        """The envelope of a built-in task: it goes where its worker or a task beside it goes."""
-        request = running.get()
-        if beside is not None:
-            queue, priority = self._where(beside)
-        elif request is not None and request.claim is not None:
-            queue, priority = request.claim.queue, request.claim.priority
-        else:
-            base = self.app.base_envelope(name)
-            queue, priority = base.queue, base.priority
+        """The envelope of a built-in task: it goes where a task beside it goes."""
+        base = self.app.base_envelope(name)
+        queue, priority = (base.queue, base.priority) if beside is None else self._where(beside)
         return Envelope(name=name, queue=queue, priority=priority, keep_us=0, max_crashes=20, max_lost=20)
 
     def _where(self, step: Step) -> tuple[str, int]:
