@@ -127,6 +127,7 @@ class AsyncResult(Node, Generic[R]):
     def state(self) -> str:
         """PENDING, STARTED, RETRY, SUCCESS, FAILURE, REVOKED, IGNORED or a state of the task's own.
 
+        STARTED is told by tasks with `track_started`; others that run read PENDING, or RETRY after a failed attempt.
         A task whose result is ignored reads PENDING, as an unknown id does; by its id alone it shows what it is doing,
         and that it has failed."""
         return self._read()[0]

@@ -58,7 +58,7 @@ class Task(Hooks, CallsAsData, AsyncCalls[P, R], Generic[P, R]):
     exchange: str | None = None
     exchange_type: str | None = None
     delivery_mode: Any = None
-    priority: Any = FromSetting("task_default_priority", unset=0)
+    priority: Any = FromSetting("task_default_priority")
     expires: float | dt.timedelta | None = None
     ignore_result: Any = FromSetting("task_ignore_result", False)
     store_errors_even_if_ignored: Any = FromSetting("task_store_errors_even_if_ignored", False)

@@ -165,8 +165,9 @@ def test_the_registry():
     assert app.tasks.get("x") is None
     assert dict(app.tasks.items()) == app.tasks.regular() == {"t": task}
     app.tasks.unregister(task)
-    with pytest.raises(NotRegistered):
+    with pytest.raises(NotRegistered, match="import the module") as caught:
         app.tasks.unregister("t")
+    assert caught.value.args == ("t",)
     app.tasks.register(task)
     assert list(app.tasks.values()) == [task]
     assert list(app.tasks.keys()) == ["t"]

@@ -10,7 +10,7 @@ def test_revoke_and_terminate(bench):
     one, two, three = work.delay(), work.delay(), work.delay()
     (claim,) = bench.claim()
     bench.app.control.revoke([two.id, three])
-    assert [handle.state for handle in (one, two, three)] == ["STARTED", "REVOKED", "REVOKED"]
+    assert [handle.state for handle in (one, two, three)] == ["PENDING", "REVOKED", "REVOKED"]
     bench.app.control.terminate(one.id)
     assert bench.settle(claim, bench.execute(claim)) == "stale"
 

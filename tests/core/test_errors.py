@@ -80,4 +80,6 @@ def test_attributes():
     assert (unread.state, unread.task_id) == ("FAILURE", "t")
     assert "state:FAILURE task_id:t" in repr(unread)
     assert "task_id:t" in repr(errors.BackendGetMetaError("no", task_id="t"))
-    assert str(errors.NotRegistered("add")) == "add"
+    assert str(errors.NotRegistered("add")) == "'add'"
+    advised = errors.NotRegistered("add", advice="Import it.")
+    assert (str(advised), advised.args) == ("Import it.", ("add",))

@@ -18,7 +18,7 @@ from smallage.core.settings import Settings, settings_of
 def test_defaults():
     conf = Settings()
     assert conf.task_default_queue == "celery"
-    assert conf["result_expires"] == 86_400
+    assert conf["result_expires"] == dt.timedelta(days=1)
     assert conf.get("task_acks_late", 5) is None
     assert conf.get("no_such", 5) == 5
     assert "broker_url" in conf

@@ -43,7 +43,7 @@ def test_task_options_have_the_defaults_that_the_guide_tells() -> None:
         "max_crashes": str(conf.task_max_crashes),
         "max_lost": str(conf.task_max_lost),
         "ignore_result": f"`{conf.task_ignore_result}`",
-        "priority": str(conf.task_default_priority),
+        "priority": str(conf.task_default_priority or 0),
     }
     told = options()
     told["queue"] = rows(section("An app and its tasks"))[2][1]

@@ -59,7 +59,7 @@ class Calling(Registering):
         return Envelope(
             name=name,
             queue=conf.task_default_queue,
-            priority=conf.task_default_priority,
+            priority=conf.task_default_priority or 0,
             keep_us=options.keep_us(conf.result_expires, conf.task_ignore_result),
             max_crashes=0 if once else conf.task_max_crashes,
             max_lost=0 if once else conf.task_max_lost,

@@ -19,7 +19,8 @@ class Registry(_Tasks):
 
     def __missing__(self, name: str) -> Task[Any, Any]:
         known = nearest(name, self)
-        raise NotRegistered(f"No task '{name}' is registered here{known or '; import the module that defines it.'}")
+        advice = f"No task '{name}' is registered here{known or '; import the module that defines it.'}"
+        raise NotRegistered(name, advice=advice)
 
     def register(self, task: Task[Any, Any]) -> None:
         """Add a task under its name."""

@@ -171,10 +171,14 @@ class InvalidTaskError(TaskError):
 
 
 class NotRegistered(KeyError, TaskError):
-    """No task of this name is registered here."""
+    """No task of this name is registered here. The argument is the name, as in Celery; `advice` says what to do."""
+
+    def __init__(self, *args: object, advice: str = "") -> None:
+        super().__init__(*args)
+        self.advice = advice
 
     def __str__(self) -> str:
-        return str(self.args[0]) if self.args else ""
+        return self.advice or super().__str__()
 
 
 class AlreadyRegistered(TaskError):

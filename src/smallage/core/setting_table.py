@@ -6,6 +6,7 @@ what to use instead. A value that says what happens anyway is never worth a word
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from typing import Any, Final, Literal, NamedTuple
 
@@ -90,7 +91,7 @@ _THE_STORE: Final[dict[str, Setting]] = {
 
 _RESULTS: Final[dict[str, Setting]] = {
     "result_backend": _works(None, types.backend),
-    "result_expires": _works(86_400, types.seconds),
+    "result_expires": _works(dt.timedelta(days=1), types.seconds),
     "result_extended": _works(False, types.flag),
     "result_serializer": _works("json", types.serializer),
     "result_accept_content": _works(None, types.serializer),
@@ -113,7 +114,7 @@ _RESULTS: Final[dict[str, Setting]] = {
 
 _TASKS: Final[dict[str, Setting]] = {
     "task_default_queue": _works("celery", types.queue),
-    "task_default_priority": _works(0, types.rank),
+    "task_default_priority": _works(None, types.rank),
     "task_inherit_parent_priority": _works(False, types.flag),
     "task_queues": _works(types.queues("task_queues", None), types.queues),
     "task_routes": _works(None, types.routes),
@@ -151,7 +152,7 @@ _TASKS: Final[dict[str, Setting]] = {
         {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 1}, types.mapping
     ),
     "task_serializer": _works("json", types.serializer),
-    "accept_content": _works(("json", "msgpack"), types.serializer),
+    "accept_content": _works(("json",), types.serializer),
     "task_compression": _works(None, types.compression),
     "task_protocol": _works(2, types.protocol),
     "task_allow_error_cb_on_chord_header": _works(False, types.flag),

@@ -73,9 +73,9 @@ def time_limit(name: str, value: Any) -> float | None:
         raise ImproperlyConfigured(str(error)) from None
 
 
-def rank(name: str, value: Any) -> int:
+def rank(name: str, value: Any) -> int | None:
     try:
-        return priority(value)
+        return None if value is None else priority(value)
     except ValueError as error:
         raise ImproperlyConfigured(f"{name}: {error}") from None
 

@@ -42,7 +42,11 @@ def may_follow(before: State | None, after: State | None) -> bool:
 
 
 def celery_state(state: State, reason: str | None, failures: int) -> str:
-    """Celery's name for a stored state; `failures` tells a waiting retry from a task never tried."""
+    """Celery's name for a stored state; `failures` tells a retry from a task never tried.
+
+    A running task keeps the name it had while it waited, as in Celery: whoever wants STARTED asks for `track_started`,
+    and programs that tell PENDING from all others rely on it.
+    """
     match state:
         case "done":
             return "SUCCESS"
@@ -50,9 +54,7 @@ def celery_state(state: State, reason: str | None, failures: int) -> str:
             return "REVOKED" if reason == "expired" else "FAILURE"
         case "cancelled":
             return "REVOKED"
-        case "running":
-            return "STARTED"
-        case "scheduled" | "ready" if failures:
+        case "scheduled" | "ready" | "running" if failures:
             return "RETRY"
         case _:
             return "PENDING"

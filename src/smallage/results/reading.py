@@ -22,10 +22,6 @@ EXCEPTION_STATES = frozenset({"RETRY", "FAILURE", "REVOKED"})
 HANDED_IN: Final = "smallage.handed_in"
 """The name under which results stand in the store that were handed in from outside of a task."""
 
-_NOT_TOLD: Final = {"pid": None, "hostname": None}
-"""What `info` is while a task runs and has said nothing: a dict, as programs written for Celery take for granted of all
-states but PENDING and FAILURE. Tasks with `track_started` fill it as they start."""
-
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -48,7 +44,7 @@ def read(view: TaskView | None, convert: Callable[[Any], Any] | None = None) -> 
 def _read_open(view: TaskView, state: str) -> tuple[str, Any, str | None]:
     """A task that has not ended: its own state if it set one, or RETRY with the error."""
     if view.progress is None:
-        return state, dict(_NOT_TOLD) if view.state == "running" else None, None
+        return state, None, None
     try:
         own, meta = codec.decode_note(view.progress)
     except DecodeError:

@@ -46,7 +46,7 @@ def check_may_wait(allowed: bool = False) -> None:
     if request is None or allowed or _joining.get() or request.is_eager:
         return
     raise RuntimeError(
-        "Never call result.get() within a task! Use fan_out(then=...) or a chord to go on when others have ended, or "
+        "Never call result.get() within a task!\nUse fan_out(then=...) or a chord to go on when others have ended, or "
         "pass disable_sync_subtasks=False if workers enough are free."
     )
 

@@ -10,17 +10,16 @@ _NOTHING = object()
 class FromSetting:
     """An option: what a task (or its class) says, else the setting. `chosen` tells the two apart."""
 
-    def __init__(self, setting: str, default: Any = None, unset: Any = None) -> None:
-        """`default` is read where the setting is None or `unset`."""
+    def __init__(self, setting: str, default: Any = None) -> None:
+        """`default` is read where the setting is None."""
         self.setting = setting
         self.default = default
-        self.unset = unset
 
     def __get__(self, task: Any, kind: type | None = None) -> Any:
         if task is None:
             return None
         found = getattr(task.app.conf, self.setting)
-        return self.default if found is None or found == self.unset else found
+        return self.default if found is None else found
 
 
 class FromApp:

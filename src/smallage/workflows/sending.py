@@ -148,7 +148,7 @@ def chain_for(sig: Signature, args: Any, kwargs: Any, given: Mapping[str, Any]) 
     if isinstance(sig, group):
         for name in ("link", "link_error"):
             if given.get(name) is not None:
-                raise TypeError(f"A group takes no {name}; give it to the members, or use then= or a chord.")
+                raise TypeError(f"Cannot add {name} to group: give it to the members, or use then= or a chord.")
     call = dict(given)
     chosen = call.pop("task_id", None) if isinstance(sig, chord) else None
     if isinstance(sig, chord) and sig.body is None and not (kwargs or {}).get("body"):

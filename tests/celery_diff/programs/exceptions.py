@@ -104,6 +104,15 @@ def texts():
 
 
 @program
+def argument_of_not_registered():
+    """An unknown name: the error's argument is the name."""
+    try:
+        celery.Celery("one", set_as_current=False).tasks["some.name"]
+    except exceptions.NotRegistered as error:
+        return [list(error.args), isinstance(error, KeyError)]
+
+
+@program
 def names_of_the_package():
     """What `from celery import ..` offers."""
     names = [

@@ -338,6 +338,42 @@ def tracked():
 
 
 @program
+def untracked_start():
+    """Without track_started a running task reads PENDING."""
+    result = untracked.delay()
+    wait_until(lambda: app.AsyncResult("untracked-runs").ready(), 6)
+    seen = [result.state, result.info, result.ready()]
+    app.backend.store_result("go-on-untracked", 1, "SUCCESS")
+    return [seen, settled(result)]
+
+
+@app.task
+def untracked():
+    app.backend.store_result("untracked-runs", 1, "SUCCESS")
+    wait_until(lambda: app.AsyncResult("go-on-untracked").ready(), 6)
+    return 1
+
+
+@program
+def state_of_a_second_run():
+    """While it runs again, a retried task still reads RETRY, with the error of the run before."""
+    result = retried_once.delay()
+    wait_until(lambda: app.AsyncResult("second-runs").ready(), 6)
+    seen = [result.state, type(result.info).__name__, str(result.info), result.ready()]
+    app.backend.store_result("go-on-second", 1, "SUCCESS")
+    return [seen, settled(result)]
+
+
+@app.task(bind=True)
+def retried_once(self):
+    if not self.request.retries:
+        raise self.retry(exc=ValueError("first"), countdown=0)
+    app.backend.store_result("second-runs", 1, "SUCCESS")
+    wait_until(lambda: app.AsyncResult("go-on-second").ready(), 6)
+    return 2
+
+
+@program
 def names_of_states():
     """The sets of celery.states."""
     return {
