@@ -63,7 +63,7 @@ def test_an_exception(bench, caplog):
     assert outcome.reason == "failed"
     assert traceback is not None
     assert "test_run.py" in traceback
-    assert "smallage/run.py" not in traceback
+    assert "smallage/run" not in traceback
     assert "raised unexpected: ValueError" in caplog.text
     (record,) = caplog.records
     assert record.exc_info[1].args == ("no", 3)

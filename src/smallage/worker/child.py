@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
-from smallage import run
 from smallage.control.asking import Question
 from smallage.core.errors import ImproperlyConfigured, StoreError, StoreRefused, StoreUnavailable
-from smallage.run import HardTimeout, Terminated
+from smallage.run import HardTimeout, Terminated, saying
 from smallage.stores.base import Host, SessionInfo
 from smallage.worker import heralding, settle_in
 from smallage.worker.board import Board, Farewell
@@ -224,7 +223,7 @@ class Child:
         self.app, self.plan, self.start, self.line, self.board = app, plan, start, line, board
         self.store = app.store
         self.log = TaskLog(view, start.options.log_values)
-        run.show_values = start.options.log_values
+        saying.show_values = start.options.log_values
         self.desk = Desk()
         self.limits = Limits(board, self._stuck)
         self.context = Context(plan.node, board)
