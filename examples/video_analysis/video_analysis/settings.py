@@ -34,6 +34,13 @@ class Settings:
     """`MINUTES_QUOTA`: minutes of video that a new user may have analysed."""
     upload_limit: int = 512 * MEBIBYTE
     """`UPLOAD_LIMIT_MB`: largest file that is accepted, in bytes here and in MiB there."""
+    longest_minutes: int = 120
+    """`LONGEST_MINUTES`: longer videos are not analysed, whatever is left of the quota."""
+    piece_seconds: int = 30
+    """`PIECE_SECONDS`: about how long the pieces are that are transcribed side by side."""
+    retry_seconds: int = 5
+    """`RETRY_SECONDS`: the pause before a step is tried again that met a passing trouble; each further one is twice as
+    long."""
     allow_private_urls: bool = False
     """`ALLOW_PRIVATE_URLS`: also fetch videos from this computer and its network. For trying out offline only."""
     result_expires: int = 3600
@@ -96,6 +103,9 @@ class Settings:
             trusted_proxies=_number(given, "TRUSTED_PROXIES", cls.trusted_proxies),
             minutes_quota=_number(given, "MINUTES_QUOTA", cls.minutes_quota),
             upload_limit=_number(given, "UPLOAD_LIMIT_MB", cls.upload_limit // MEBIBYTE) * MEBIBYTE,
+            longest_minutes=_number(given, "LONGEST_MINUTES", cls.longest_minutes),
+            piece_seconds=max(1, _number(given, "PIECE_SECONDS", cls.piece_seconds)),
+            retry_seconds=_number(given, "RETRY_SECONDS", cls.retry_seconds),
             allow_private_urls=given.get("ALLOW_PRIVATE_URLS", "").lower() in ("1", "true", "yes"),
             result_expires=_number(given, "RESULT_EXPIRES", cls.result_expires),
             login_attempts=_number(given, "LOGIN_ATTEMPTS", cls.login_attempts),
