@@ -316,7 +316,7 @@ def test_nothing_is_written_without_a_file(store: Store, monkeypatch: pytest.Mon
 
 def test_every_verb_is_passed_on(store: Store, history: History) -> None:
     """A wrapper that forgot one would hide a store's newer verbs from tests."""
-    verbs = [name for name in vars(Store) if not name.startswith("_") and callable(getattr(Store, name))]
+    verbs = [name for name in dir(Store) if not name.startswith("_") and callable(getattr(Store, name))]
     assert {"limit", "limits", "fire", "schedules", "answer", "answers", "group_push"} <= set(verbs)
     for wrapper in (FaultyStore(store), HistoryStore(store, history)):
         assert all(callable(getattr(wrapper, verb)) for verb in verbs)
