@@ -341,6 +341,14 @@ class AsyncResult(Node, Generic[R]):
         if wait:
             self.get(timeout=timeout, propagate=False)
 
+    def retry(self) -> bool:
+        """Run the ended task again, with fresh budgets and under the same id; a group that it is a member of waits for
+        it anew. False if it has not ended, or if its arguments are no longer kept, as those of one that ended well."""
+        again = self.app.store.requeue((self.id,))[0]
+        if again:
+            self._ended = self._known = None
+        return again
+
     def __json__(self) -> Any:
         """What a task stores that returns it."""
         return self.as_tuple()
@@ -442,6 +450,10 @@ class EagerResult(AsyncResult[R]):
     def revoke(self, *rest: Any, **more: Any) -> None:
         """Celery's: the state becomes REVOKED."""
         self._known = ("REVOKED", TaskRevokedError("revoked"), None)
+
+    def retry(self) -> bool:
+        """False: what ran here is kept nowhere. Call the task again."""
+        return False
 
     def __reduce__(self) -> Any:
         state, value, traceback = self._known

@@ -314,6 +314,26 @@ def test_retrying_the_failed(bench):
     assert result.get() == [0, 1, 2, 3, 4]
 
 
+def test_retrying_one_of_the_failed(bench):
+    broken = {2, 3}
+
+    @bench.app.task
+    def work(n):
+        if n in broken:
+            raise ValueError(n)
+        return n
+
+    result = work.fan_out([(n,) for n in range(5)])
+    bench.run()
+    broken.clear()
+    member = result.results[3]
+    assert isinstance(member.result, ValueError)
+    assert member.retry()
+    assert (result.ready(), result.failed) == (False, 1)
+    bench.run()
+    assert (member.result, result.failed, result.ready()) == (3, 1, True)
+
+
 def test_forgetting(bench, add):
     result = add.fan_out([(1,), (2,)])
     result.forget()

@@ -142,6 +142,30 @@ def test_revoking_what_runs(bench, add):
     assert result.state == "REVOKED"
 
 
+def test_running_a_failed_task_again(bench):
+    broken = [True]
+
+    @bench.app.task(max_retries=0)
+    def work():
+        if broken:
+            raise ValueError(broken.pop())
+        return "well"
+
+    result = work.delay()
+    assert not result.retry()  # it has not ended
+    bench.run()
+    assert result.failed()
+    assert result.retry()
+    assert result.state == "PENDING"
+    bench.run()
+    assert result.get() == "well"
+    assert not result.retry()
+
+
+def test_what_ran_eagerly_is_not_run_again(bench, add):
+    assert add.apply((1, 2)).retry() is False
+
+
 def test_forgetting(bench, add):
     result = add.delay(1, 2)
     bench.run()
