@@ -59,6 +59,8 @@ class Books:
     link: Link
     records: dict[bytes, Row] = field(default_factory=dict)
     groups: dict[bytes, dict[bytes, bytes]] = field(default_factory=dict)
+    outlived: set[bytes] = field(default_factory=set)
+    """Groups whose life is over: the ids of their members are free for others."""
     ends: dict[bytes, dict[int, str]] = field(default_factory=dict)
     lines: dict[bytes, list[bytes]] = field(default_factory=dict)
     parked: Counter[bytes] = field(default_factory=Counter)
@@ -143,6 +145,8 @@ def _collect_group(books: Books, key: bytes, rest: bytes) -> None:
     raw, part = rest[:16], rest[16:]
     if not part:
         books.groups[raw] = _pairs(books.raw_ask("HGETALL", key))
+        if b"e" in books.groups[raw] and books.link.run("group", raw) is None:
+            books.outlived.add(raw)
     elif part.startswith(b":r:"):
         chunk = int(part[3:])
         ends = books.ends.setdefault(raw, {})
@@ -278,6 +282,8 @@ def _groups(books: Books) -> Iterator[str]:
         if row.group in books.groups:
             members.setdefault(row.group, []).append(row)
     for raw, group in books.groups.items():
+        if raw in books.outlived:
+            continue
         name = uuid_text(raw)
         states = Counter(row.state for row in members.get(raw, ()))
         states.update(books.ends.get(raw, {}).values())

@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from smallage.core.message import Done
-from smallage.stores.base import TOMBSTONE_US, GroupBatch
-from smallage.stores.sqlite import open as open_store
-from smallage.stores.sqlite.store import SqliteStore
+from smallage.stores.base import TOMBSTONE_US, GroupBatch, Store
 from smallage.testing import FakeClock
 from tests.contract.kit import Session, gone, task, uid
 
 
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: FakeClock) -> Iterator[SqliteStore]:
-    store = open_store(f"sqlite:///{tmp_path / 'queue.db'}", clock=clock)
-    store.setup()
-    yield store
-    store.close()
-
-
-def test_ids_of_its_members_are_free(store: SqliteStore, clock: FakeClock) -> None:
-    worker, old, new = Session(store), uid(100), uid(101)
+def test_ids_of_its_members_are_free(store: Store, worker: Session, clock: FakeClock) -> None:
+    old, new = uid(100), uid(101)
     members = tuple(task(n, group=old, index=n) for n in range(3))
     assert store.group_push(GroupBatch(id=old, members=members, seal=True, keep_us=0)) == "ok"
     for _ in members:
