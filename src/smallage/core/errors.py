@@ -41,6 +41,7 @@ from __future__ import annotations
 
 import builtins
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 
@@ -197,7 +198,11 @@ class TimeoutError(TaskError, builtins.TimeoutError):
 
 
 class MaxRetriesExceededError(TaskError):
-    """The task may not be retried again."""
+    """The task may not be retried again. `task_args` and `task_kwargs` are its arguments where it ran, and empty
+    elsewhere: they are not stored with the error."""
+
+    task_args: Any = ()
+    task_kwargs: Any = MappingProxyType({})
 
     def __init__(self, *args: object, **kwargs: Any) -> None:
         self.task_args = kwargs.pop("task_args", ())

@@ -83,7 +83,7 @@ Chain: TypeAlias = "list[Step | Fan]"
 def chain_of(sig: Any) -> Chain:
     """The chain that a signature of any kind comes down to. Raises ImproperlyConfigured for what is none."""
     if not isinstance(sig, Mapping):
-        raise ImproperlyConfigured(f"A callback or step is a signature such as task.s(1), not {sig!r}.")
+        raise ImproperlyConfigured(f"A callback or step is a signature such as task.s(1), not <{type(sig).__name__}>.")
     make = _CONTAINERS.get(sig.get("subtask_type") or sig.get("task"))
     if make is not None:
         return make(sig)

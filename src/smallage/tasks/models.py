@@ -27,7 +27,7 @@ def with_models(
     """`function`, getting pydantic models where it is annotated with one (or with one or None), and giving plain data
     where it returns what it is annotated with. Raises ImproperlyConfigured without pydantic."""
     try:
-        from pydantic import BaseModel
+        from pydantic import BaseModel, ValidationError
     except ImportError:
         raise ImproperlyConfigured("pydantic=True needs pydantic: pip install pydantic.") from None
     shape = inspect.signature(function)
@@ -41,9 +41,12 @@ def with_models(
         bound = shape.bind(*args, **kwargs)
         for one, value in bound.arguments.items():
             if one in models and value is not None:
-                bound.arguments[one] = models[one].model_validate(
-                    value, strict=True if strict is None else strict, context=told
-                )
+                try:
+                    bound.arguments[one] = models[one].model_validate(
+                        value, strict=True if strict is None else strict, context=told
+                    )
+                except ValidationError as error:
+                    raise _discreet(error) from None
         return bound
 
     def dumped(value: Any) -> Any:
@@ -66,6 +69,21 @@ def with_models(
 
     vars(run)["__checked__"] = function  # arguments of calls are checked against it
     return run
+
+
+def _discreet(error: Any) -> Any:
+    """The same error, whose text does not show the values: they are arguments, and the text goes into logs."""
+    from pydantic_core import PydanticCustomError
+
+    lines = [
+        {
+            "type": PydanticCustomError(one["type"], one["msg"], one.get("ctx")),
+            "loc": one["loc"],
+            "input": one["input"],
+        }
+        for one in error.errors(include_url=False)
+    ]
+    return type(error).from_exception_data(error.title, lines, hide_input=True)
 
 
 def _hints(function: Any, shape: inspect.Signature) -> dict[str, Any]:

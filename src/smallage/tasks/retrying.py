@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from smallage.core import calls, options, retry
-from smallage.core.canvas import Signature
+from smallage.core.canvas import Signature, printing
 from smallage.core.errors import Retry
 
 if TYPE_CHECKING:
@@ -57,15 +57,10 @@ def _refuse(task: Task[Any, Any], request: Request, exc: BaseException | None) -
         raise_current(exc)
     args, kwargs = tuple(request.args), dict(request.kwargs)
     raise task.MaxRetriesExceededError(
-        f"Can't retry {task.name}[{request.id}] args:{_shown(args)} kwargs:{_shown(kwargs)}",
+        f"Can't retry {task.name}[{request.id}] args:{printing.kinds(args)} kwargs:{printing.kinds(kwargs)}",
         task_args=args,
         task_kwargs=kwargs,
     )
-
-
-def _shown(values: Any) -> str:
-    text = repr(values)
-    return text if len(text) <= 1024 else text[:1021] + "..."
 
 
 def current_exception() -> BaseException | None:

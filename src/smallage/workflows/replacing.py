@@ -56,7 +56,7 @@ def replace_running(task: Any, sig: Any) -> Any:
     made = signature(sig)
     if request.is_eager:
         return collected_here(made).apply().get()
-    error = Replace(f"Replaced by {made!r}")
+    error = Replace(f"Replaced by {made.name}")
     error.chain = replacement(request, made)
     raise error
 

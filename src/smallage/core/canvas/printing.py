@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 _MOST: Final = 100
+_LONGEST: Final = 1024
 
 
 def call(name: str, args: Iterable[Any], kwargs: Mapping[str, Any]) -> str:
@@ -22,6 +23,20 @@ def shown(value: Any) -> str:
         return repr(value)
     except Exception as error:  # a foreign repr must not break ours
         return f"<unprintable {type(value).__name__}: {type(error).__name__}>"
+
+
+def kind(value: Any) -> str:
+    """What sort of value it is, for texts that must not tell the value."""
+    return "None" if value is None else f"<{type(value).__name__}>"
+
+
+def kinds(values: tuple[Any, ...] | dict[str, Any]) -> str:
+    """Arguments without their values: `(<int>, <str>)`, `{'b': <list>}`. Cut when there are very many."""
+    if isinstance(values, dict):
+        text = f"{{{', '.join(f'{key!r}: {kind(value)}' for key, value in values.items())}}}"
+    else:
+        text = f"({', '.join(map(kind, values))}{',' if len(values) == 1 else ''})"
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def without_repeats(name: str, text: str) -> str:

@@ -480,16 +480,16 @@ def signature_of(one: Any, what: str) -> Signature:
         return one
     if isinstance(one, Mapping):
         return Signature.from_dict(one)
-    raise TypeError(f"{what} must be a signature such as task.s(1), not {printing.shown(one)}.")
+    raise TypeError(f"{what} must be a signature such as task.s(1), not {printing.kind(one)}.")
 
 
 def members_of(tasks: Any, kind: str) -> list[Signature]:
     """Signatures from an iterable of them; `kind` is named in the TypeError."""
     if isinstance(tasks, (str, bytes, Mapping)) or not hasattr(tasks, "__iter__"):
-        raise TypeError(f"A {kind} takes signatures such as task.s(1), or a list of them, not {printing.shown(tasks)}.")
+        raise TypeError(f"A {kind} takes signatures such as task.s(1), or a list of them, not {printing.kind(tasks)}.")
     made: list[Signature] = []
     for one in tasks:
         if not isinstance(one, Mapping):
-            raise TypeError(f"A {kind}'s members are signatures such as task.s(1), not {printing.shown(one)}.")
+            raise TypeError(f"A {kind}'s members are signatures such as task.s(1), not {printing.kind(one)}.")
         made.append(one if isinstance(one, Signature) else Signature.from_dict(one))
     return made

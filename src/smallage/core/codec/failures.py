@@ -8,7 +8,7 @@ import msgspec
 
 from smallage.core.codec.plain import plain, type_name
 from smallage.core.codec.values import decode_value, encode
-from smallage.core.errors import DecodeError, MaxRetriesExceededError, Reject, Retry
+from smallage.core.errors import DecodeError, Reject, Retry
 from smallage.core.wrapped import HEAD, unwrap
 
 MAX_TRACEBACK: Final = 64 * 1024
@@ -31,7 +31,6 @@ class ErrorData(msgspec.Struct, frozen=True):
 CARRIED: Final[dict[type, tuple[str, ...]]] = {
     Reject: ("reason", "requeue"),
     Retry: ("message", "when", "excs"),
-    MaxRetriesExceededError: ("task_args", "task_kwargs"),
 }
 """Attributes that our own exceptions keep beside their arguments on the way."""
 

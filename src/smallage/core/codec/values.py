@@ -68,7 +68,10 @@ def _ext(code: int, data: memoryview) -> Any:
     read = _READERS.get(code)
     if read is None:
         raise ValueError(f"unknown type code {code}")
-    return read(bytes(data))
+    try:
+        return read(bytes(data))
+    except Exception:
+        raise ValueError(f"type code {code} holds what it cannot") from None  # Python's own texts show the value
 
 
 def _ext_outside(code: int, data: memoryview) -> Any:
