@@ -33,6 +33,15 @@ def connect_to(url: str) -> Engine:
     return _engine
 
 
+def disconnect() -> None:
+    """Close all connections and forget which database it was."""
+    global _engine
+    with _lock:
+        before, _engine = _engine, None
+    if before is not None:
+        before.dispose()
+
+
 def engine() -> Engine:
     """This process's engine; the environment says which database if nobody else did."""
     return _engine or connect_to(Settings.read().database_url)

@@ -139,3 +139,15 @@ class Charge(Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
     minutes: Mapped[int] = mapped_column(Integer)
     created: Mapped[dt.datetime] = mapped_column(default=now)
+
+
+class Attempt(Base):
+    """One try to log in or to register, kept while it counts against the limit."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (Index("attempts_of_a_subject", "subject", "at"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    subject: Mapped[str] = mapped_column(String(64))
+    """SHA-256 of whose try it is: an e-mail address or an address of the network."""
+    at: Mapped[dt.datetime] = mapped_column(default=now)

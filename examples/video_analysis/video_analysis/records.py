@@ -59,6 +59,18 @@ def submit(
         return made, True
 
 
+def with_key(user_id: int, key: str) -> Analysis | None:
+    """What this user submitted with this key, if anything."""
+    with db.reading() as session:
+        return session.scalar(select(Analysis).filter_by(user_id=user_id, idempotency_key=key))
+
+
+def require_room(user_id: int) -> None:
+    """Raise OverQuota when the user has no minute left, so that a large upload need not be received first."""
+    with db.reading() as session:
+        _that_fit(session, session.get_one(User, user_id), None)
+
+
 def begin(analysis_id: str) -> Analysis:
     """The pipeline has started. Raises Ended when there is nothing to do, NoSuchAnalysis."""
     with db.writing() as session:

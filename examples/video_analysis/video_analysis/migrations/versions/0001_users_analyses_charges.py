@@ -1,4 +1,4 @@
-"""Users, their analyses, and what they were charged."""
+"""Users, their analyses, and what they were charged; tries to log in."""
 
 from __future__ import annotations
 
@@ -61,9 +61,17 @@ def upgrade() -> None:
         sa.Column("created", MOMENT, nullable=False),
     )
     op.create_index("ix_charges_user_id", "charges", ["user_id"])
+    op.create_table(
+        "attempts",
+        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("subject", sa.String(64), nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
+    )
+    op.create_index("attempts_of_a_subject", "attempts", ["subject", "at"])
 
 
 def downgrade() -> None:
+    op.drop_table("attempts")
     op.drop_table("charges")
     op.drop_table("analyses")
     op.drop_table("users")

@@ -1,0 +1,65 @@
+"""Headers and tokens that every answer has: what a browser may load and send, and from where."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, request
+from flask_login import current_user
+from flask_wtf.csrf import CSRFProtect
+
+from video_analysis.settings import Settings
+
+csrf = CSRFProtect()
+
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Set the headers, and demand a CSRF token from whoever is known by a cookie."""
+    csrf.init_app(app)
+    headers = dict(HEADERS)
+    if settings.secure:
+        headers["Strict-Transport-Security"] = "max-age=31536000"
+
+    @app.before_request
+    def demand_token() -> None:
+        # A browser sends cookies by itself, wherever a form comes from, but never an Authorization header.
+        if not bearer():
+            csrf.protect()
+
+    @app.after_request
+    def set_headers(answer: Response) -> Response:
+        for name, value in headers.items():
+            answer.headers.setdefault(name, value)
+        if request.endpoint != "static":
+            answer.headers.setdefault("Cache-Control", "no-store")
+        return answer
+
+
+def bearer() -> str | None:
+    """The token that a program sent with this request instead of a session."""
+    given = request.authorization
+    return given.token if given is not None and given.type == "bearer" and request.path.startswith("/api/") else None
+
+
+def signed_in() -> bool:
+    return bool(current_user.is_authenticated)
