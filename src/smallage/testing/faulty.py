@@ -35,7 +35,7 @@ class Fault:
     """1 is the next matching call."""
     times: int | None
     """How many matching calls fail from the `nth` on; None: all, until `heal`."""
-    error: Callable[[], Exception]
+    error: Callable[[], BaseException]
     seen: int = 0
     """Matching calls so far."""
     hits: int = 0
@@ -79,7 +79,7 @@ class FaultyStore(Wrapper):
         after: bool = False,
         nth: int = 1,
         times: int | None = 1,
-        error: Callable[[], Exception] = _unavailable,
+        error: Callable[[], BaseException] = _unavailable,
     ) -> Fault:
         """Let calls fail: those of a verb by name ("*" for any), or those a predicate picks. See `Fault`."""
         fault = Fault(match, after, nth, times, error)

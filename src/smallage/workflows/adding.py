@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
-from smallage.core import options, trees
+from smallage.core import options, plan, trees
 from smallage.core.canvas import signature
 from smallage.core.message import Message
 from smallage.core.plan import Origin
@@ -15,7 +15,7 @@ from smallage.workflows.handles import handle_of
 from smallage.workflows.ids import check_ids, fresh_ids
 from smallage.workflows.making import Maker
 from smallage.workflows.pinning import pin
-from smallage.workflows.sending import start
+from smallage.workflows.sending import check_fan
 
 LOOK: Final = 0.05
 """Seconds between two looks at a group that is being sent."""
@@ -37,22 +37,23 @@ def add_to_running_chord(task: Any, sig: Any) -> Any:
     check_ids(chain)
     trees.freeze(chain, fresh_ids(chain))
     make, origin = Maker(app), Origin(request.root_id, request.id)
-    alone = len(chain) == 1 and isinstance(chain[0], Step)
-    member = make(end, end.args, {}, origin) if alone else make.seat(end)
-    _push(app, claim.group, member)
-    if not alone:
-        start(app, chain, (), origin, {})
+    if len(chain) == 1 and isinstance(chain[0], Step):
+        _push(app, claim.group, make(end, end.args, {}, origin))
+    else:
+        check_fan(chain[0], (), origin, make)
+        _push(app, claim.group, make.seat(end), plan.first(chain, (), origin, make))
     handle = handle_of(app, chain)
     request.add_child(handle, {})
     return handle
 
 
-def _push(app: Any, group: str, member: Message) -> None:
+def _push(app: Any, group: str, member: Message, *also: Message) -> None:
+    """The member, and what sets its chain going: both or neither."""
     from smallage.pushing import push_group
 
     keep_us = options.keep_us(app.conf.result_expires, False)
     _wait_for_the_seal(app, group)
-    push_group(app, GroupBatch(id=group, members=(member,), late=True, keep_us=keep_us), {})
+    push_group(app, GroupBatch(id=group, members=(member,), also=also, late=True, keep_us=keep_us), {})
 
 
 def _wait_for_the_seal(app: Any, group: str) -> None:

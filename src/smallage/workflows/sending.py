@@ -74,10 +74,16 @@ def push_fan(
     keep_us = options.keep_us(app.conf.result_expires, False)
     batches = plan.batches(fan, args, origin, make)
     opening = next(batches)
-    if not opening.seal and not signals.before_task_publish.receivers:
-        deque(plan.batches(fan, args, origin, make), maxlen=0)  # it takes several acts: none without the last
+    if not opening.seal:
+        check_fan(fan, args, origin, make)  # it takes several acts: none without the last
     for batch in itertools.chain((opening,), batches):
         push_group(app, _stored(batch, keep_us), call)
+
+
+def check_fan(head: Fan | Step, args: Sequence[Any], origin: Origin, make: Maker) -> None:
+    """Raise what makes a frozen fan impossible to send, unless receivers of `before_task_publish` would hear of it."""
+    if isinstance(head, Fan) and not signals.before_task_publish.receivers:
+        deque(plan.batches(head, args, origin, make), maxlen=0)
 
 
 def give_up(app: Smallage, fan: Fan) -> None:
