@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -12,10 +12,12 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 from flask import Flask
 from flask.testing import FlaskClient
+
 from playlist_search import create_app, services
 from playlist_search.library import save_places, save_videos
 from playlist_search.models import Playlist, User, now
 from playlist_search.settings import Settings
+from playlist_search.standin import google
 from playlist_search.standin.google import Provider
 from playlist_search.tasks import native
 from playlist_search.youtube import VideoItem
@@ -23,6 +25,13 @@ from playlist_search.youtube import VideoItem
 CALLBACK = "http://localhost/login/callback"
 CLIENT = {"client_id": "playlist-search", "client_secret": "the client's secret", "redirect_uri": CALLBACK}
 """What the app and the stand-in for Google know of one another."""
+
+
+def provider_for_tests() -> AbstractContextManager[Provider]:
+    """A stand-in for Google that knows the app."""
+    return google.serving(
+        client_id=CLIENT["client_id"], client_secret=CLIENT["client_secret"], redirect_uri=CLIENT["redirect_uri"]
+    )
 
 
 @contextmanager

@@ -12,20 +12,20 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 import pytest
 from flask import Flask
+from sqlalchemy import func, select
+
 from playlist_search import accounts, services
 from playlist_search.models import User
 from playlist_search.standin import google
 from playlist_search.standin.google import Provider
-from sqlalchemy import func, select
-
-from tests.examples.playlist_search.site import CLIENT, ask_google, choose_account, site, token_on
+from tests.examples.playlist_search.site import CLIENT, ask_google, choose_account, provider_for_tests, site, token_on
 
 ADA, GRACE = (account.subject for account in google.ACCOUNTS)
 
 
 @pytest.fixture(scope="module")
 def serving() -> Iterator[Provider]:
-    with google.serving(**CLIENT) as provider:
+    with provider_for_tests() as provider:
         yield provider
 
 
@@ -50,12 +50,12 @@ def test_who_comes_back_from_google_is_logged_in(app, provider):
     client = app.test_client()
     asked = ask_google(client)
     assert asked["scope"].split() == ["openid", "email", "profile", accounts.YOUTUBE_SCOPE]
-    assert asked["code_challenge_method"] == "S256" and asked["code_challenge"]
-    assert asked["access_type"] == "offline" and asked["state"] and asked["nonce"]
+    assert (asked["code_challenge_method"], asked["access_type"]) == ("S256", "offline")
+    assert all(asked[name] for name in ("code_challenge", "state", "nonce"))
     answer = client.get(choose_account(provider, asked, ADA))
     assert (answer.status_code, answer.location) == (302, "/")
     page = client.get("/search").text
-    assert "Ada Lovelace" in page and "ada@example.com" in page
+    assert all(said in page for said in ("Ada Lovelace", "ada@example.com"))
     assert client.get("/").location == "/playlists"
 
 
