@@ -6,7 +6,7 @@ import bisect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from playlist_search.words import Query, marked, matches
+from playlist_search.words import Query, best_place, marked
 
 WATCH = "https://www.youtube.com/watch"
 PASSAGE_CHARACTERS = 500
@@ -81,7 +81,7 @@ class Hit:
 
 def hit(video_id: str, title: str, passage: Passage, query: Query) -> Hit:
     """The hit that a passage is."""
-    first = next(matches(passage.text, query), None)
-    second = 0 if first is None else passage.second_at(first[0])
+    place = best_place(passage.text, query)
+    second = 0 if place is None else passage.second_at(place)
     url = f"{WATCH}?v={video_id}" + (f"&t={second}s" if second else "")
     return Hit(video_id, title, second, url, marked(passage.text, query))

@@ -11,6 +11,9 @@ MOST_WORDS = 12
 SHORT = 3
 """Words from this length on also find longer ones that begin with them; the one being typed from two letters on."""
 
+SNIPPET, BEFORE, CLOSE = 240, 40, 160
+"""Characters of a piece of text, of what stands in it before the place, and within which words are close together."""
+
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -69,13 +72,24 @@ def matches(text: str, query: Query) -> Iterator[tuple[int, int]]:
             yield found.span()
 
 
-def marked(text: str, query: Query, width: int = 240) -> list[tuple[str, bool]]:
-    """A piece of the text around the most of what was looked for, in parts: (text, whether it was looked for)."""
+def best_place(text: str, query: Query) -> int | None:
+    """Where the most of the words that were looked for stand close together; None if there is none of them."""
     spans = list(matches(text, query))
-    start, end = _window(text, spans, width)
+    if not spans:
+        return None
+
+    def different(start: int) -> int:
+        return len({fold(text[a:b]) for a, b in spans if start <= a < start + CLOSE})
+
+    return max((start for start, _ in spans), key=different)
+
+
+def marked(text: str, query: Query) -> list[tuple[str, bool]]:
+    """A piece of the text around `best_place`, in parts: (text, whether it was looked for)."""
+    start, end = _window(text, best_place(text, query) or 0)
     parts: list[tuple[str, bool]] = []
     at = start
-    for first, last in spans:
+    for first, last in matches(text, query):
         if start <= first and last <= end:
             parts += [(text[at:first], False), (text[first:last], True)]
             at = last
@@ -87,19 +101,16 @@ def marked(text: str, query: Query, width: int = 240) -> list[tuple[str, bool]]:
     return [part for part in parts if part[0]]
 
 
-def _window(text: str, spans: list[tuple[int, int]], width: int) -> tuple[int, int]:
-    """Where a piece of about `width` characters begins and ends that holds the most of the spans, at whole words."""
-    if len(text) <= width:
+def _window(text: str, place: int) -> tuple[int, int]:
+    """Where a piece of the text begins and ends that holds `place` near its beginning, at whole words."""
+    if len(text) <= SNIPPET:
         return 0, len(text)
-    best = max(
-        spans, key=lambda one: sum(one[0] <= other[0] < one[0] + width * 2 // 3 for other in spans), default=(0, 0)
-    )
-    start = max(0, best[0] - width // 6)
+    start = max(0, min(place - BEFORE, len(text) - SNIPPET))
     if start > 0:
-        gap = text.find(" ", start, best[0])
-        start = gap + 1 if gap >= 0 else best[0]
-    end = min(len(text), start + width)
+        gap = text.find(" ", start, place)
+        start = gap + 1 if gap >= 0 else place
+    end = min(len(text), start + SNIPPET)
     if end < len(text):
-        gap = text.rfind(" ", best[1], end)
+        gap = text.rfind(" ", place + 1, end)
         end = gap if gap >= 0 else end
-    return start, max(end, best[1])
+    return start, end

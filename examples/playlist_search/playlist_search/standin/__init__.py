@@ -1,0 +1,1 @@
+"""Stand-ins on the loopback for the services that the program uses."""
