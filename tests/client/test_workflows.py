@@ -539,3 +539,81 @@ def test_a_chord_whose_body_is_an_empty_group(bench, tasks):
     result = chord([tasks["ident"].s(1), tasks["ident"].s(2)], group([], app=bench.app)).apply_async()
     assert done(bench, result) == []
     assert result.parent.get(timeout=0) == [1, 2]
+
+
+@pytest.fixture
+def flaky(bench: Bench) -> set[str]:
+    """The task `flaky` fails as long as this holds its name."""
+    broken = {"flaky"}
+
+    @bench.app.task(name="flaky")
+    def flaky(value):
+        if broken:
+            raise ValueError(value)
+        return value
+
+    return broken
+
+
+def test_a_failed_step_that_is_sent_round_again_goes_on_with_its_chain(bench, tasks, flaky):
+    heard = []
+
+    @bench.app.task(name="hear")
+    def hear(request, exc, traceback):
+        heard.append(str(exc))
+
+    result = (tasks["add"].s(1, 2) | tasks["flaky"].s() | tasks["add"].s(5) | tasks["mul"].s(2)).apply_async(
+        link_error=hear.s()
+    )
+    bench.run()
+    assert (result.state, heard) == ("FAILURE", ["3"])
+    flaky.clear()
+    assert bench.store.requeue([result.parent.parent.id]) == [True]
+    assert done(bench, bench.app.AsyncResult(result.id)) == 16
+    assert (bench.app.AsyncResult(result.parent.id).get(timeout=0), heard) == (8, ["3"])
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_a_failed_member_that_is_sent_round_again_releases_its_chord(bench, tasks, flaky, steps):
+    """Also where the member is a chain and an early step failed. The body runs once, with all values."""
+    calls = []
+
+    @bench.app.task(name="keep")
+    def keep(values):
+        calls.append(values)
+        return values
+
+    member = chain([tasks["flaky"].s(1), tasks["add"].s(1), tasks["add"].s(1)][:steps])
+    result = chord([member, tasks["add"].s(1, 1)], keep.s()).apply_async()
+    bench.run()
+    assert (result.state, calls) == ("FAILURE", [])
+    flaky.clear()
+    (failed,) = [view.id for view in bench.store.find("dead") if view.name == "flaky"]
+    assert bench.store.requeue([failed]) == [True]
+    assert done(bench, bench.app.AsyncResult(result.id)) == [steps, 2]
+    assert calls == [[steps, 2]]
+
+
+def test_a_failed_member_of_a_chord_in_a_chord_is_sent_round_again(bench, tasks, flaky):
+    inner = chord([tasks["flaky"].s(1), tasks["add"].s(1, 1)], tasks["total"].s())
+    result = chord([inner, tasks["add"].s(0, 1)], tasks["total"].s()).apply_async()
+    bench.run()
+    assert result.state == "FAILURE"
+    flaky.clear()
+    assert result.parent.results[0].parent.retry_failed() == 1
+    assert bench.store.audit() == []
+    assert done(bench, bench.app.AsyncResult(result.id)) == 4
+
+
+def test_an_expired_step_that_is_sent_round_again_goes_on_with_its_chain(bench, tasks):
+    steps = tasks["add"].s(1, 2).set(expires=10) | tasks["add"].s(5)
+    alone = steps.apply_async()
+    result = chord([steps, tasks["add"].s(0, 1)], tasks["total"].s()).apply_async()
+    bench.later(11)
+    bench.run()
+    assert [one.state for one in (alone, alone.parent, result)] == ["REVOKED", "REVOKED", "FAILURE"]
+    assert str(alone.get(timeout=0, propagate=False)) == "expired"
+    expired = [view.id for view in bench.store.find("dead") if view.tok == 0 and bench.store.payload(view.id)]
+    assert bench.store.requeue(expired) == [True, True]
+    assert done(bench, bench.app.AsyncResult(alone.id)) == 8
+    assert bench.app.AsyncResult(result.id).get(timeout=0) == 9

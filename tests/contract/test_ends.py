@@ -216,11 +216,91 @@ def test_a_step_that_never_ran_can_come_after_all(store: Store, worker: Session,
     assert (view(store, 1).state, view(store, 1).result) == ("done", b"1")
 
 
-def test_a_dead_member_keeps_its_place(store: Store, worker: Session) -> None:
+@pytest.mark.parametrize("reason", ["upstream", "expired"])
+@pytest.mark.parametrize("by_push", [False, True])
+def test_a_member_that_never_ran_comes_back_to_its_group(
+    store: Store, worker: Session, reason: Any, by_push: bool
+) -> None:
+    """The step before it failed and was sent round again: the group counts it as open, a dead body waits once more."""
+    members = (seat(1, group=G, index=0), task(2, group=G, index=1))
+    store.group_push(GroupBatch(id=G, members=members, seal=True, body=task(9, b"body")))
+    worker.run(Done(b"2"))
+    failing(store, worker, End(uid(1), "dead", result=b"error", reason=reason))
+    worker.run(Failed(b"a member failed"))
+    message = task(1, b"args", queue="later", follow=FOLLOW_ANY)
+    if by_push:
+        assert store.push([message]) == ["ok"]
+    else:
+        store.push([task(98, queue="first")])
+        worker.run(Done(None, (message,)), "first")
+    seen, counts = view(store, 1), store.group(G)
+    assert counts is not None
+    assert (seen.state, seen.gen, seen.group, seen.index, seen.queue) == ("ready", 2, G, 0, "later")
+    assert (seen.reason, seen.result, seen.ended_us, seen.ran) == (None, None, 0, False)
+    assert (counts.failed, counts.done, counts.ended_us, view(store, 9).state) == (0, 1, 0, "waiting")
+    assert (view(store, 9).gen, store.counts()[""]["dead"]) == (2, 1)
+    assert worker.run(Done(b"1"), "later").payload == b"args"
+    assert [r.result for r in results(store, G)] == [b"1", b"2"]
+    assert worker.one().body_of == G
+
+
+def test_a_member_that_never_ran_comes_back_late(store: Store, worker: Session, clock: FakeClock) -> None:
+    """A message with a delay; and a body that has run stays as it is."""
+    store.group_push(GroupBatch(id=G, members=(seat(1, group=G, index=0),), seal=True, body=task(9, b"body")))
+    failing(store, worker, upstream(1))
+    worker.run(Done(b"body ran"))
+    assert store.push([task(1, b"args", delay_us=5 * SECOND)]) == ["ok"]
+    assert (view(store, 1).state, view(store, 9).state) == ("scheduled", "done")
+    clock.advance(5)
+    worker.tick()
+    worker.run(Failed(b"now it fails itself"))
+    assert store.push([task(1, b"more")]) == ["conflict"]
+    assert (view(store, 1).reason, view(store, 9).result, worker.claim()) == ("failed", b"body ran", [])
+
+
+def test_a_member_that_never_ran_comes_back_as_the_body_of_a_group(store: Store, worker: Session) -> None:
     store.group_push(GroupBatch(id=G, members=(seat(1, group=G, index=0),), seal=True))
-    failing(store, worker, upstream(1), then=(task(1, b"args"),))
+    failing(store, worker, upstream(1))
+    assert store.group_push(GroupBatch(id=H, members=(task(2, group=H, index=0),), seal=True, body=task(1))) == "ok"
+    counts = store.group(G)
+    assert counts is not None
+    assert (view(store, 1).state, counts.failed, counts.ended_us) == ("waiting", 0, 0)
+    worker.run(Done(b"2"))
+    assert worker.run(Done(b"1")).body_of == H
+    assert [r.result for r in results(store, G)] == [b"1"]
+
+
+def test_a_replaced_member_that_died_comes_back(store: Store, worker: Session) -> None:
+    store.group_push(GroupBatch(id=G, members=(task(1, group=G, index=0),), seal=True))
+    worker.run(Replaced())
+    failing(store, worker, upstream(1))
+    assert store.push([task(1, b"again")]) == ["ok"]
+    seen = view(store, 1)
+    assert (seen.state, seen.gen, seen.settled, seen.releases, seen.failures) == ("ready", 2, 0, 0, 0)
+    worker.run(Done(b"1"))
+
+
+def test_a_seat_that_died_is_not_brought_back_by_a_seat(store: Store, worker: Session) -> None:
+    members = (seat(1, group=G, index=0),)
+    store.group_push(GroupBatch(id=G, members=members, seal=True))
+    failing(store, worker, upstream(1))
+    assert store.push([seat(1, name="other")]) == ["dup"]
+    assert store.group_push(GroupBatch(id=G, members=members, seal=True)) == "dup"
     assert view(store, 1).state == "dead"
-    assert store.push([task(1, b"args")]) == ["conflict"]
+
+
+def test_a_step_behind_an_expired_one_makes_room(store: Store, worker: Session) -> None:
+    failing(store, worker, End(uid(1), "dead", reason="expired"))
+    assert store.push([task(1, b"args")]) == ["ok"]
+    assert (view(store, 1).state, view(store, 1).gen) == ("ready", 1)
+
+
+def test_a_task_that_expired_itself_keeps_its_place(store: Store, worker: Session, clock: FakeClock) -> None:
+    store.push([task(1, b"args", expires_in_us=SECOND)])
+    clock.advance(2)
+    assert worker.claim() == []
+    assert store.push([task(1, b"other")]) == ["conflict"]
+    assert (view(store, 1).state, view(store, 1).reason) == ("dead", "expired")
 
 
 def test_a_task_that_failed_itself_keeps_its_place(store: Store, worker: Session) -> None:

@@ -19,7 +19,7 @@ from smallage.core.message import (
 )
 from smallage.stores.base import TOMBSTONE_US, GroupBatch, Store
 from smallage.testing import FakeClock
-from tests.contract.kit import SECOND, Session, like_group, live, results, task, uid, view
+from tests.contract.kit import SECOND, Session, like_group, live, results, seat, task, uid, view
 
 G = uid(100)
 
@@ -699,6 +699,29 @@ def test_group_retry_makes_a_dead_body_wait_again(store: Store, worker: Session)
     assert worker.run(Done(b"0")).index == 0
     claim = worker.one()
     assert (claim.id, claim.gen, claim.payload, claim.body_of) == (uid(1), 2, b"body", G)
+
+
+@pytest.mark.parametrize("by_requeue", [False, True])
+def test_a_body_that_waits_again_is_open_again_in_its_own_group(
+    store: Store, worker: Session, by_requeue: bool
+) -> None:
+    """A chord in a chord: the inner one's body is a member of the outer one, whose body waits again too."""
+    outer, inner = uid(200), uid(201)
+    store.group_push(GroupBatch(id=outer, members=(seat(1, group=outer, index=0),), seal=True, body=task(2, b"outer")))
+    store.group_push(GroupBatch(id=inner, members=(task(3, group=inner, index=0),), seal=True, body=task(1, b"inner")))
+    for _ in range(3):
+        worker.run(Failed(b"no"))
+    assert [view(store, n).state for n in (1, 2, 3)] == ["dead"] * 3
+    assert (store.requeue([uid(3)]) == [True]) if by_requeue else (store.group_retry(inner) == 1)
+    counts = store.group(outer)
+    assert counts is not None
+    assert (counts.failed, counts.ended, counts.ended_us) == (0, 0, 0)
+    assert [view(store, n).state for n in (1, 2, 3)] == ["waiting", "waiting", "ready"]
+    assert store.audit() == []
+    for expected in (uid(3), uid(1), uid(2)):
+        assert worker.run(Done(b"yes")).id == expected
+    assert [r.result for r in results(store, outer)] == [b"yes"]
+    assert worker.claim() == []
 
 
 def test_group_retry_calls_back_a_body_that_has_not_started(store: Store, worker: Session) -> None:

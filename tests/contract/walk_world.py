@@ -243,7 +243,7 @@ class World(RuleBasedStateMachine):
             return False
         if task_id in self.follow_ups:
             return view.gen == 1 and self.verb != "requeue"
-        return was.reason == "upstream" and was.group is None and self.verb in MAKES_ROOM
+        return was.reason == "upstream" and self.verb in MAKES_ROOM
 
     def check_deliveries(self) -> None:
         """Each time a task was handed out is accounted for (I17). Ended members keep no counts."""

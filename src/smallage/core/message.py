@@ -107,7 +107,7 @@ class End(msgspec.Struct, frozen=True):
     queue: str = "celery"
     result: bytes | None = None
     reason: str | None = None
-    """For dead ones "upstream"; for cancelled ones as in `Cancelled`."""
+    """For dead ones "upstream", or "expired" if the earlier task did; for cancelled ones as in `Cancelled`."""
     keep_us: int = DAY_US
 
 

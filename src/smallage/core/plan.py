@@ -210,7 +210,7 @@ def upstream(
 ) -> tuple[End, ...]:
     """The ends of the later steps when a chain does not go on."""
     if state == "dead":
-        reason = "upstream"
+        reason = reason or "upstream"
     return tuple(
         End(step.id, state, step.task, result=result, reason=reason, keep_us=keep_us) for step in trees.steps_of(rest)
     )

@@ -65,7 +65,7 @@ def with_ends(request: Request, end: Any, state: Any, data: bytes | None, reason
     ends = plan.upstream(rest, state, data, reason)
     fan = trees.last_fan(rest)
     if fan is not None and state != "done" and request.task == EXPAND and not fan.like():
-        why = "upstream" if state == "dead" else reason
+        why = reason or "upstream" if state == "dead" else reason
         ends += tuple(End(one, state, result=data, reason=why) for one in trees.member_ids(fan))
     if len(ends) <= MAX_ENDS:
         return structs.replace(end, ends=ends)
@@ -124,9 +124,10 @@ def follow_up(request: Request) -> Done:
         (fan,) = trees.unpack(request.extras["n"])
         assert isinstance(fan, Fan)
         give_up(request.app, fan)
-    if claim.reason in ("expired", "revoked", "terminated", "purged"):
-        end = Done()
-        return with_ends(request, end, "cancelled", None, "revoked") if "n" in request.extras else end
+    if claim.reason == "expired":  # it may be sent round again, and then they come after all
+        return with_ends(request, Done(), "dead", None, "expired") if "n" in request.extras else Done()
+    if claim.reason in ("revoked", "terminated", "purged"):
+        return with_ends(request, Done(), "cancelled", None, "revoked") if "n" in request.extras else Done()
     view = request.app.store.state([request.id])[0]
     if view is None:
         error: BaseException = WorkerLostError(f"{claim.name}[{claim.after}] has ended: {claim.reason}.")

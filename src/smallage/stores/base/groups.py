@@ -1,6 +1,9 @@
 """Many tasks counted as one.
 
 * Time of a body: its `delay_us`, `expires_in_us` count from its release; while it waits it has neither instant.
+* A group that counts an ended member as open again (`requeue`, `group_retry`, a message for one that never ran) has not
+  ended. Its body, if it is dead (then generation + 1, counters zero) or has not started, waits again, and is counted as
+  open in its own group in the same way.
 * Membership comes by `group_push` only: group and index of messages that come by other verbs are ignored.
 """
 

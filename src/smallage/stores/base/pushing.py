@@ -9,8 +9,10 @@
   A waiting seat can be revoked, alone or with its group, or ended by an `End`; none of these has a follow-up at once.
   When a message comes to fill a seat that a revoke cancelled meanwhile, it is accepted and its digest kept, the end
   stays, and that message's follow-up is made if its `follow` is `FOLLOW_ANY`. purge leaves waiting tasks alone.
-* A message, by whichever verb, that meets a record that an `End` made dead ("upstream") and that is in no group, and
-  whose digest is not that record's, takes its place as a new task (generation 1), also as a member, a body or a seat.
+* A message, by whichever verb, that meets a record that an `End` made dead ("upstream" or "expired"; it never ran) and
+  whose digest is not that record's brings the task after all, since an earlier one was sent round again. In no group
+  it takes its place as a new task (generation 1), also as a member, a body or a seat. A member that is no body becomes
+  a seat again (generation + 1, counters zero), is counted as open, and is filled, but not by a message that `waits`.
 """
 
 from __future__ import annotations

@@ -191,23 +191,36 @@ class Ending(Books):
         """Run an ended task again, if its payload is still there. Its group counts it as open once more."""
         if self.payload_of(record)[0] is None:
             return False
-        if group := self.groups.get(record.group or ""):
-            if record.state == "dead":
-                group.failed -= 1
-            else:
-                group.cancelled -= 1
-            group.ended_us = 0
-            self.touch(group)
-            self.rewait_body(group)
+        self.count_again(record)
         if record.body_of in self.groups:
             self.groups[record.body_of].body_ended_us = 0
-        record.gen += 1
-        record.failures = record.crashes = record.lost = record.releases = record.settled = 0
-        record.ran = record.revoked = False
-        record.reason = record.result = record.expires_us = None
-        record.started_us = record.ended_us = 0
+        self.start_anew(record)
+        record.ran = False
+        record.expires_us = None
+        record.started_us = 0
         self.to_ready(record)
         return True
+
+    def start_anew(self, record: Record) -> None:
+        """A new generation, with counters at zero and without an end."""
+        record.gen += 1
+        record.failures = record.crashes = record.lost = record.releases = record.settled = 0
+        record.reason = record.result = None
+        record.revoked = False
+        record.ended_us = 0
+
+    def count_again(self, record: Record) -> None:
+        """Its group counts an ended member as open once more."""
+        group = self.groups.get(record.group or "")
+        if group is None:
+            return
+        if record.state == "dead":
+            group.failed -= 1
+        else:
+            group.cancelled -= 1
+        group.ended_us = 0
+        self.touch(group)
+        self.rewait_body(group)
 
     def rewait_body(self, group: Group) -> None:
         """A body that is dead, or has not started, waits for the group again; one that ran or runs stays."""
@@ -216,10 +229,8 @@ class Ending(Books):
             return
         if body.state == "dead":
             group.body_ended_us = 0
-            body.gen += 1
-            body.failures = body.crashes = body.lost = body.releases = body.settled = 0
-            body.reason = body.result = None
-            body.ended_us = 0
+            self.count_again(body)
+            self.start_anew(body)
         else:
             self.unplace(body)
         body.state, body.due_us, body.expires_us = "waiting", None, None

@@ -28,19 +28,33 @@ class Entering(Ending):
             return "ok"
         if same:
             return "dup"
-        if self.makes_room(record):
+        if self.makes_room(record) or (not message.waits and self.may_come_back(record)):
             return "ok"
         return "dup" if message.waits else "conflict"
 
     def makes_room(self, record: Record) -> bool:
         """True for a task that never ran because an earlier one failed: whoever repeats that one may bring it anew."""
-        return record.state == "dead" and record.reason == "upstream" and record.group is None
+        return record.group is None and self._never_came(record)
+
+    def may_come_back(self, record: Record) -> bool:
+        """True for a member of a group that never ran because an earlier step failed: it is a seat again when that one
+        is repeated."""
+        return record.group is not None and record.body_of is None and self._never_came(record)
+
+    def _never_came(self, record: Record) -> bool:
+        if record.state != "dead" or record.like:
+            return False
+        return record.reason == "upstream" or (record.reason == "expired" and record.payload is None)
 
     def accept(
         self, message: Message, now: int, *, member: tuple[Group, int] | None = None, body_of: Group | None = None
     ) -> None:
         """Write or fill what has the verdict ok."""
         record = self.find_record(message.id, now)
+        if record is not None and self.may_come_back(record):
+            self.count_again(record)
+            self.start_anew(record)
+            record.state, record.seat = "waiting", True
         if record is not None and record.seat:
             self.fill(record, message, now, body_of)
             return

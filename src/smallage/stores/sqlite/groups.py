@@ -126,7 +126,9 @@ def _foreign(act: Act, group: str, member: Message) -> bool:
 
 
 def _makes_room(task: Task) -> bool:
-    return task.state == DEAD and task.reason == "upstream" and task.grp is None
+    if task.state != DEAD or task.grp is not None:
+        return False
+    return bool(task.reason == "upstream" or (task.reason == "expired" and not task.kept))
 
 
 def _open(act: Act, batch: GroupBatch) -> Group:

@@ -276,21 +276,26 @@ class Act(Lines):
         """Run an ended task again, if its payload is still there. Its group counts it as open once more."""
         if not task.kept and task.kind != LIKE:
             return False
-        group = self.any_group(task.grp)
-        if group is not None:
-            if task.state == DEAD:
-                group.failed -= 1
-            else:
-                group.cancelled -= 1
-            group.ended_us = 0
-            self.touch(group)
-            self._rewait_body(group)
+        self.count_again(task)
         if (target := self.any_group(task.body_of)) is not None:
             target.body_ended_us = 0
             target.touched = True
         self.run(TASK_REVIVE, (task.seq, READY, self.back(task.queue, task.priority)))
         self.ring(task.queue)
         return True
+
+    def count_again(self, task: Task) -> None:
+        """Its group counts an ended member as open once more."""
+        group = self.any_group(task.grp)
+        if group is None:
+            return
+        if task.state == DEAD:
+            group.failed -= 1
+        else:
+            group.cancelled -= 1
+        group.ended_us = 0
+        self.touch(group)
+        self._rewait_body(group)
 
     def _rewait_body(self, group: Group) -> None:
         """A body that is dead, or has not started, waits for the group again; one that ran or runs stays."""
@@ -299,6 +304,7 @@ class Act(Lines):
             return
         if body.state == DEAD:
             group.body_ended_us = 0
+            self.count_again(body)
         elif body.state not in (READY, SCHEDULED):
             return
         self.unplace(body)

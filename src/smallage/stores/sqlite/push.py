@@ -10,10 +10,11 @@ import msgspec
 
 from smallage.core.message import FOLLOW_ANY, Envelope, Message, digest
 from smallage.stores.base import PushVerdict
-from smallage.stores.sqlite.ledger import Act, envelope_times
+from smallage.stores.sqlite.ledger import TASK_REWAIT, Act, envelope_times
 from smallage.stores.sqlite.lines import TASK_DELETE
 from smallage.stores.sqlite.queries import query
 from smallage.stores.sqlite.rows import (
+    DEAD,
     FEW,
     LARGE,
     LIKE,
@@ -91,12 +92,12 @@ def verdicts(
     now = act.now
     message_waits = any(message.waits for message in messages)
     for row in rows_by_ids(act.run, TASK_DIGESTS, TASK_DIGEST, [message.id for message in messages]):
-        task_id, seq, old, kind, prune_us, group_prune_us, seat, _, makes_room = row
+        task_id, seq, old, kind, prune_us, group_prune_us, seat, _, never_came, _, _ = row
         if (prune_us or now + 1) <= now or (group_prune_us or now + 1) <= now:
             over.append(seq)
         else:
             known[task_id] = None if kind == LIKE else old
-            if kind != LIKE and (seat or makes_room or message_waits):
+            if kind != LIKE and (seat or never_came or message_waits):
                 special[task_id] = row
     found: list[Finding] = []
     digests: list[bytes] = []
@@ -124,13 +125,15 @@ def verdicts(
 def _at_special(message: Message, new: bytes, row: Any, repeats: bool, over: list[int]) -> Finding | None:
     """What a message meets that waits, or that comes to a seat or to a task that makes room; None if only the digest
     counts."""
-    _, seq, old, _, _, _, seat, state, makes_room = row
+    _, seq, old, _, _, _, seat, state, never_came, member, body = row
     same = old == new
     if seat and not message.waits and not (repeats and same):
         return "fill" if state == WAITING else "absorb"
-    if makes_room and not same:
+    if never_came and not member and not same:
         over.append(seq)
         return "ok"
+    if never_came and member and not body and not same and not message.waits:
+        return "fill"
     return "dup" if message.waits else None
 
 
@@ -225,8 +228,13 @@ def _insert_one(act: Act, message: Message, known: bytes, group: str | None) -> 
 
 def fill(act: Act, message: Message, known: bytes, body_of: str | None = None) -> None:
     """The message of a seat has come: it is a task now, or waits on, as the body of a group. After a replacement it is
-    a new run, whose deliveries go on from those of the old one."""
+    a new run, whose deliveries go on from those of the old one. A member that was ended before it came is a seat again
+    first."""
     task = Task(act.row(TASK_BY_ID, message.id))
+    if task.state == DEAD:
+        act.count_again(task)
+        act.run(TASK_REWAIT, (task.seq, 1))
+        task = Task(act.row(TASK_BY_ID, message.id))
     e = message.envelope
     state, pos, due, expires = (WAITING, 0, None, None) if body_of is not None else _place(act, e, 1)
     act.run(

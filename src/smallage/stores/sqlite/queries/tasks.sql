@@ -55,14 +55,16 @@ values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 on conflict (id) do nothing
 
 -- task_digest: What a push compares with the task that has its id: digest, kind, end of its life and of its group's,
--- seat, state, and whether it makes room, as another's end has ended it.
+-- seat, state, whether another's end has ended it, whether it is a member, and whether it is a body.
 select t.id, t.seq, t.digest, t.kind, t.prune_us, g.prune_us, t.seat, t.state,
-  t.state = 7 and t.reason is 'upstream' and t.grp is null
+  t.state = 7 and (t.reason is 'upstream' or t.reason is 'expired' and t.payload is null), t.grp is not null,
+  t.body_of is not null
 from task t left join grp g on g.id = t.grp where t.id = ?1
 
 -- task_digests: The same for an array of ids, with the id.
 select t.id, t.seq, t.digest, t.kind, t.prune_us, g.prune_us, t.seat, t.state,
-  t.state = 7 and t.reason is 'upstream' and t.grp is null
+  t.state = 7 and (t.reason is 'upstream' or t.reason is 'expired' and t.payload is null), t.grp is not null,
+  t.body_of is not null
 from carray(?1) k cross join task t on t.id = k.value left join grp g on g.id = t.grp
 
 -- task_take_out: Remove a task by its id.
@@ -142,6 +144,7 @@ where seq = ?1
 update task set state = 4, gen = gen + ?2, settled = case ?2 when 1 then 0 else settled end,
   failures = case ?2 when 1 then 0 else failures end, crashes = case ?2 when 1 then 0 else crashes end,
   lost = case ?2 when 1 then 0 else lost end, releases = case ?2 when 1 then 0 else releases end,
+  revoked = case ?2 when 1 then 0 else revoked end,
   due_us = null, expires_us = null, reason = null, result = null, ended_us = 0, prune_us = null, hold = null
 where seq = ?1
 

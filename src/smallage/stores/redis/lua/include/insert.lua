@@ -1,4 +1,4 @@
---#include moves
+--#include reopening
 -- New records. A run is: count, name, queue, priority, delay, due, expires in, expires, keep, budgets, marks, group, then
 -- count times id, payload, digest and, with a group, the place in it. Empty is none. Marks: follow, and 4 for seats.
 local function read_run()
@@ -11,14 +11,25 @@ local function read_run()
   return run
 end
 
--- What a message with this id would do now, as a letter: o it is new, f(ills) a seat, k comes to a seat that a revoke
--- cancelled, a was revoked before it came; d(up), c(onflict). Second: the record that is there; with o and a, one that is
--- over and stands in the way. `pushed`: the seat's own digest repeats what made the seat.
+-- True for a task that never ran because an earlier one failed: whoever repeats that one may bring it anew.
+local function never_came(r)
+  if r.state ~= '5' then return false end
+  return r.f.c == 'upstream' or r.f.c == 'expired' and not r.f.p and not has(r, P_OUT)
+end
+-- What a message with this id would do now, as a letter: o it is new, f(ills) a seat or the place of a member that never
+-- came, k comes to a seat that a revoke cancelled, a was revoked before it came; d(up), c(onflict). Second: the record
+-- that is there; with o and a, one that is over and stands in the way. `pushed`: the seat's own digest repeats what made
+-- the seat.
 local function verdict(id, digest, waits, pushed)
   local r, ahead = load(id)
   if r and not r.like and not gone(r) then
     local g = r.f.g
-    if r.state ~= '5' or r.f.c ~= 'upstream' or r.group or g == digest then -- else it makes room
+    local makes_room = g ~= digest and never_came(r)
+    if makes_room and r.group then
+      if not waits and not r.f.j then return 'f', r end
+      makes_room = false
+    end
+    if not makes_room then
       if waits then return 'd', r end
       if has(r, SEAT) and not (pushed and g == digest) then
         if r.state == '2' then return 'f', r end
@@ -102,11 +113,11 @@ local function write_record(run, i)
   return id
 end
 
--- A message comes to a seat: the record becomes the message's, but for its place in a group and its deliveries. As the
--- body of a group it goes on standing in no order.
+-- A message comes to a seat, or to a member that was ended before it came: the record becomes the message's, but for
+-- its place in a group and its deliveries. As the body of a group it goes on standing in no order.
 local function fill(run, i, r, body)
   local base = run.first + (i - 1) * run.width
-  unplace(r)
+  if r.state == '5' then start_anew(r) else unplace(r) end
   local v = counts_of(r)
   local runs = v[1] + v[2] + v[3] + v[4]
   put(r, 'v', runs > 0 and '0 0 0 ' .. int(runs) or nil)
