@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from playlist_search import library, services, tokens
 from playlist_search.models import User
@@ -14,15 +15,13 @@ from playlist_search.settings import Settings
 from playlist_search.standin.youtube import YouTube
 from playlist_search.tasks import native
 from smallage.testing import start_worker
-from smallage.testing.wrapper import Wrapper
 
 PATIENCE = 30.0
-__all__ = ["PATIENCE", "Wrapper", "make_settings", "new_user", "program", "worker"]
 
 
-def make_settings(folder: Path, youtube: YouTube | None = None, **more: object) -> Settings:
+def make_settings(folder: Path, youtube: YouTube | None = None, **more: Any) -> Settings:
     """Settings for a test: everything in its folder, YouTube at the stand-in."""
-    given: dict[str, object] = {
+    given: dict[str, Any] = {
         "data_dir": folder,
         "queue_url": "memory://",
         "secret_key": "of the tests",
@@ -30,7 +29,7 @@ def make_settings(folder: Path, youtube: YouTube | None = None, **more: object) 
     }
     if youtube is not None:
         given |= {"youtube_api_url": youtube.api_url, "youtube_watch_url": youtube.url}
-    return Settings(**{**given, **more})  # type: ignore[arg-type]
+    return Settings(**{**given, **more})
 
 
 @contextlib.contextmanager
