@@ -73,15 +73,24 @@ def matches(text: str, query: Query) -> Iterator[tuple[int, int]]:
 
 
 def best_place(text: str, query: Query) -> int | None:
-    """Where the most of the words that were looked for stand close together; None if there is none of them."""
+    """Where the most of the words that were looked for stand closest together; None if there is none of them."""
     spans = list(matches(text, query))
-    if not spans:
-        return None
 
-    def different(start: int) -> int:
-        return len({fold(text[a:b]) for a, b in spans if start <= a < start + CLOSE})
+    def gathered(first: int) -> tuple[int, int]:
+        """How many different ones follow within `CLOSE` characters, and how little room they take."""
+        start = spans[first][0]
+        seen: set[str] = set()
+        room = 0
+        for a, b in spans[first:]:
+            if a >= start + CLOSE:
+                break
+            if (word := fold(text[a:b])) not in seen:
+                seen.add(word)
+                room = b - start
+        return len(seen), -room
 
-    return max((start for start, _ in spans), key=different)
+    best = max(range(len(spans)), key=gathered, default=None)
+    return None if best is None else spans[best][0]
 
 
 def marked(text: str, query: Query) -> list[tuple[str, bool]]:
