@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from flask import Flask, Response, request
-from flask_login import current_user
 from flask_wtf.csrf import CSRFProtect
 
 from video_analysis.settings import Settings
@@ -43,7 +42,8 @@ def init_app(app: Flask, settings: Settings) -> None:
     @app.before_request
     def demand_token() -> None:
         # A browser sends cookies by itself, wherever a form comes from, but never an Authorization header.
-        if not bearer():
+        by_itself = not _is_for_programs() or app.config["SESSION_COOKIE_NAME"] in request.cookies
+        if by_itself and not bearer():
             csrf.protect()
 
     @app.after_request
@@ -58,8 +58,8 @@ def init_app(app: Flask, settings: Settings) -> None:
 def bearer() -> str | None:
     """The token that a program sent with this request instead of a session."""
     given = request.authorization
-    return given.token if given is not None and given.type == "bearer" and request.path.startswith("/api/") else None
+    return given.token if given is not None and given.type == "bearer" and _is_for_programs() else None
 
 
-def signed_in() -> bool:
-    return bool(current_user.is_authenticated)
+def _is_for_programs() -> bool:
+    return request.path.startswith("/api/")
