@@ -18,11 +18,11 @@ class Settings:
     """What the program is told. `Settings.from_env()` is what it uses, `Settings(data_dir=…)` what tests make."""
 
     data_dir: Path = Path("data")
-    database_url: str = ""
+    database_url: str = field(default="", repr=False)
     """SQLAlchemy's URL; empty: a SQLite file in `data_dir`."""
-    queue_url: str = ""
+    queue_url: str = field(default="", repr=False)
     """Smallage's store; empty: a SQLite file in `data_dir`."""
-    elasticsearch_url: str = ""
+    elasticsearch_url: str = field(default="", repr=False)
     """When set, search goes there; else it is part of the database."""
     elasticsearch_api_key: str = field(default="", repr=False)
 

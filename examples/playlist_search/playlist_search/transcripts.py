@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -46,6 +47,7 @@ class Transcripts:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._own = threading.local()
+        self._sessions: weakref.WeakSet[Watched] = weakref.WeakSet()
 
     def fetch(self, video_id: str) -> Transcript:
         """The transcript in the first of the languages that there is, else in any. Raises NoTranscript, RateLimited, or
@@ -70,11 +72,13 @@ class Transcripts:
         return Transcript(fetched.language_code, [Line(one.start, one.text) for one in fetched])
 
     def close(self) -> None:
-        """Connections end with their threads."""
+        for session in list(self._sessions):
+            session.close()
 
     def _api(self) -> tuple[Watched, YouTubeTranscriptApi]:
         if not hasattr(self._own, "api"):
             session = Watched(self._settings.transcript_timeout)
+            self._sessions.add(session)
             self._own.api = session, YouTubeTranscriptApi(proxy_of(self._settings), session)
             if self._settings.youtube_watch_url != YOUTUBE_WATCH_URL:
                 session.mount(YOUTUBE_WATCH_URL, Elsewhere(self._settings.youtube_watch_url))

@@ -52,18 +52,18 @@ def scored(query: dict[str, Any], name: str, document: Document) -> float:
         field, values = one(body)
         if not isinstance(values, list) or len(values) > 65_536:
             raise Wrong("terms takes a list of at most 65,536")
-        return float(document[field] in values)
+        return 1.0 if document[field] in values else 0.0
     field, how = one(body)
     if kind == "term":
         if not isinstance(how, dict):
-            return float(document[field] == how)
+            return 1.0 if document[field] == how else 0.0
         only(how, "value", "boost")
-        return float(how["boost"]) * document[field].split().count(how["value"])
+        return float(how["boost"] * document[field].split().count(how["value"]))
     if kind == "match_phrase_prefix":
         only(how, "query", "boost", "max_expansions")
         if len(how["query"].split()) != 1:
             raise Wrong("this stand-in has no phrases")
-        return float(how["boost"]) * sum(word.startswith(how["query"]) for word in document[field].split())
+        return float(how["boost"] * sum(word.startswith(how["query"]) for word in document[field].split()))
     raise Wrong(f"unknown query {kind}")
 
 

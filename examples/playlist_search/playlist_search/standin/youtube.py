@@ -97,6 +97,8 @@ class YouTube:
     open: int = 0
     most_open: int = 0
     """Most requests that waited at the same time."""
+    visits: set[asyncio.Transport] = field(default_factory=set)
+    """Connections that are open."""
     _seen: set[tuple[str, int]] = field(default_factory=set)
     _not_before: dict[int, float] = field(default_factory=dict)
 
@@ -296,6 +298,7 @@ class Visit(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._youtube.visits.add(transport)
 
     def data_received(self, data: bytes) -> None:
         self._inbox += data
@@ -313,6 +316,8 @@ class Visit(asyncio.Protocol):
             self._later(answer(self._youtube, method, target, headers, rest[:length]))
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._transport is not None:
+            self._youtube.visits.discard(self._transport)
         self._transport = None
         if self._pending is not None:
             self._pending.cancel()
@@ -348,6 +353,9 @@ def serving(youtube: YouTube | None = None, port: int = 0) -> Iterator[YouTube]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         server.close()
+        for transport in list(youtube.visits):
+            transport.abort()
+        loop.run_until_complete(asyncio.sleep(0))  # sockets are closed one turn later
         loop.close()
 
 
