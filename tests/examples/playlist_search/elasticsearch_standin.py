@@ -147,6 +147,7 @@ class Elasticsearch:
 def handler(elasticsearch: Elasticsearch) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def serve(self) -> None:
             where = urlsplit(self.path)

@@ -38,7 +38,7 @@ def configure() -> Smallage:
 @app.task(bind=True, max_retries=MAX_RETRIES)
 def index_playlist(self: Task[..., None], run_id: str) -> None:
     """The foreman: lists the playlist and has a task run for each video. It may be killed at any point and run again:
-    the same videos come out in the same order, and a group that is sent twice under one id is there once."""
+    the same videos come out in the same order, and what is sent twice under one id is there once."""
     try:
         listed = indexing.list_playlist(run_id)
     except Denied as error:
@@ -52,7 +52,7 @@ def index_playlist(self: Task[..., None], run_id: str) -> None:
         videos = indexing.videos_of(run_id)
         index_video.fan_out(
             ((run_id, video_id) for video_id in videos),
-            then=finish_run.s(run_id),
+            then=finish_run.s(run_id).set(task_id=f"{run_id}:finish"),
             task_id=indexing.group_of(run_id),
             priority=priority(len(videos)),
         )
