@@ -370,6 +370,8 @@ class GroupResult(Counters, ResultSet, Generic[R]):
         if self._stored() is not None:
             return self.app.store.group_revoke(self.id, terminate=terminate)
         before = self.view().cancelled
+        if not self._changed:
+            self._opener().revoke(terminate=terminate)
         ResultSet.revoke(self, terminate=terminate)
         return self.view().cancelled - before
 

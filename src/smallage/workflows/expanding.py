@@ -7,9 +7,9 @@ from typing import Any
 
 from smallage.core import trees
 from smallage.core.errors import StoreFull, StoreUnavailable
-from smallage.core.plan import Origin
 from smallage.core.trees import Fan
 from smallage.request import Request
+from smallage.workflows.following import origin_of_fan
 from smallage.workflows.making import Maker
 from smallage.workflows.sending import give_up, push_fan
 
@@ -19,9 +19,8 @@ def expand(request: Request, args: Sequence[Any]) -> None:
     chain = trees.unpack(request.extras["n"])
     fan = chain[0]
     assert isinstance(fan, Fan)
-    origin = Origin(request.extras.get("o") or request.extras.get("p"), request.extras.get("p"))
     try:
-        push_fan(request.app, fan, args, origin, Maker(request.app), {})
+        push_fan(request.app, fan, args, origin_of_fan(request), Maker(request.app), {})
     except (StoreUnavailable, StoreFull):
         raise  # tried again
     except Exception:

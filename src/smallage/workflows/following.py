@@ -18,13 +18,15 @@ from smallage.result import exception_of
 from smallage.workflows.handles import handle_of
 from smallage.workflows.ids import derived
 from smallage.workflows.making import Maker
-from smallage.workflows.sending import give_up
+from smallage.workflows.sending import give_up, push_cancelled
 
 if TYPE_CHECKING:
     from smallage.app import Smallage
 
 logger = logging.getLogger("smallage.task")
 
+CANCELLED: Final = frozenset({"revoked", "terminated", "purged"})
+"""Reasons of ends that somebody asked for."""
 MAX_ENDS: Final = 900
 """Later steps that are ended in the act of the end that stops them."""
 
@@ -80,6 +82,11 @@ def with_ends(request: Request, end: Any, state: Any, data: bytes | None, reason
     return structs.replace(end, ends=ends[:MAX_ENDS], then=(*end.then, more))
 
 
+def origin_of_fan(request: Request) -> Origin:
+    """Where the members of a fan come from whose opening this run is, or follows."""
+    return Origin(request.extras.get("o") or request.extras.get("p"), request.extras.get("p"))
+
+
 def errbacks_of(request: Request) -> list[Chain]:
     """The error callbacks of a run."""
     return [trees.unpack(errback) for errback in request.extras.get("e", ())]
@@ -123,10 +130,13 @@ def follow_up(request: Request) -> Done:
     if claim.name == EXPAND:
         (fan,) = trees.unpack(request.extras["n"])
         assert isinstance(fan, Fan)
-        give_up(request.app, fan)
+        if claim.reason in CANCELLED:
+            push_cancelled(request.app, fan, request.args, origin_of_fan(request), Maker(request.app))
+        else:
+            give_up(request.app, fan)  # no more: it may be sent round again
     if claim.reason == "expired":  # it may be sent round again, and then they come after all
         return with_ends(request, Done(), "dead", None, "expired") if "n" in request.extras else Done()
-    if claim.reason in ("revoked", "terminated", "purged"):
+    if claim.reason in CANCELLED:
         return with_ends(request, Done(), "cancelled", None, "revoked") if "n" in request.extras else Done()
     view = request.app.store.state([request.id])[0]
     if view is None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import structs
 
 from smallage import signals
 from smallage.core import options, plan, trees
@@ -92,15 +94,42 @@ def give_up(app: Smallage, fan: Fan) -> None:
         head = member[0]
         if isinstance(head, Fan):
             give_up(app, head)
-    firsts = [member[0].id for member in fan.members if len(member) > 1 and isinstance(member[0], Step)]
-    for at in range(0, len(firsts), 1000):
-        app.store.revoke(firsts[at : at + 1000])
     assert fan.id is not None
     view = app.store.group(fan.id)
     if view is not None:
+        _revoke_firsts(app, fan)  # they came with their members' places
         app.store.group_revoke(fan.id)
         if not view.sealed:
             app.store.group_push(GroupBatch(id=fan.id, offset=view.total, seal=True))
+
+
+def _revoke_firsts(app: Smallage, fan: Fan) -> None:
+    """Cancel the first steps of the members that are chains."""
+    firsts = [member[0].id for member in fan.members if len(member) > 1 and isinstance(member[0], Step)]
+    for at in range(0, len(firsts), 1000):
+        app.store.revoke(firsts[at : at + 1000])
+
+
+def push_cancelled(app: Smallage, fan: Fan, args: Sequence[Any], origin: Origin, make: Maker) -> None:
+    """A fan is not to be opened, or not to its end: all its members end as cancelled, so that whoever waits for it is
+    told. Repeating it is safe. The ends of the bodies are not made here."""
+    check_fan(fan, args, origin, make)
+    keep_us = options.keep_us(app.conf.result_expires, False)
+    for one in _fans(fan):
+        _revoke_firsts(app, one)
+        assert one.id is not None
+        app.store.group_push(GroupBatch(id=one.id, keep_us=keep_us))  # no member yet: none can be claimed
+        app.store.group_revoke(one.id)
+    for batch in plan.batches(fan, args, origin, make):
+        app.store.group_push(structs.replace(_stored(batch, keep_us), also=(), body=None))
+
+
+def _fans(fan: Fan) -> Iterator[Fan]:
+    """A fan, and those that its opening opens too."""
+    yield fan
+    for member in fan.members:
+        if isinstance(member[0], Fan):
+            yield from _fans(member[0])
 
 
 def _stored(batch: Batch, keep_us: int) -> GroupBatch:
