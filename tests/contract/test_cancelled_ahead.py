@@ -1,4 +1,4 @@
-"""A group that is revoked while it has no members yet: whatever is added to it ends as cancelled and is never claimed."""
+"""A group that is revoked while it has no members yet: what is added to it ends as cancelled and is never claimed."""
 
 from __future__ import annotations
 
