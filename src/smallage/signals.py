@@ -6,18 +6,20 @@ logged and changes nothing.
 * By whoever pushes: `before_task_publish`, `after_task_publish` (once for all members of a fan-out, with the group's
   id). What a receiver of the first changes in `headers` and `properties` travels with the task, unless a running task
   pushes it: were that run repeated, it would have to push the same.
-* By the process that runs the body: `task_prerun`, `task_postrun`, `task_success`, `task_failure`, `task_retry`.
+* By the process that runs the body: `task_prerun`, `task_postrun`, `task_success`, `task_failure`, `task_retry`;
+  `task_internal_error` when what comes after a body cannot be worked out.
 * By a worker's children about tasks: `task_received`, `task_unknown`, `task_rejected` (arguments that cannot be read),
   `task_revoked` (a run that was terminated, and what a worker learns of tasks that were revoked or expired).
 * By each child of a worker as it starts: `import_modules`, `celeryd_init`, `setup_logging` or `after_setup_logger` and
-  `after_setup_task_logger`, `worker_init`, `celeryd_after_setup`, `worker_process_init`; as it ends:
+  `after_setup_task_logger`, `worker_init`, `celeryd_after_setup`, `worker_before_create_process`,
+  `worker_process_init`; as it ends:
   `worker_process_shutdown`. The parent of the children runs no code of yours, so nothing is inherited from it and
   each child must be set up.
 * By the first child alone, once for the worker: `worker_ready`, `heartbeat_sent` (every two seconds, while the worker
   works), `worker_shutting_down`, `worker_shutdown`.
 * By a scheduler that starts: `beat_init`, and one in a worker then `beat_embedded_init`.
-* Never: `worker_before_create_process`, `task_internal_error`, `user_preload_options`, `task_sent` and those about
-  eventlet. They can be connected, for programs that do.
+* By commands, and by each child of a worker, for an app with `user_options["preload"]`: `user_preload_options`.
+* Never: `task_sent` and those about eventlet. They can be connected, for programs that do.
 """
 
 from __future__ import annotations

@@ -77,3 +77,45 @@ def test_what_is_no_app_is_said_to_be_none(here: Path) -> None:
     write(here / "proj_f.py", "app = 3\n" + APP.format("real", "real"))
     with pytest.raises(AppNotFound, match=r"not an app but a int.*Apps there: real"):
         find_app("proj_f:app")
+
+
+FLASK = """
+from flask import Flask
+from smallage.app import Smallage
+def make_flask(**apps):
+    made = Flask("web")
+    made.extensions.update({name: Smallage(main, set_as_current=False) for name, main in apps.items()})
+    return made
+"""
+
+
+@pytest.mark.parametrize("where", ["web_a", "web_a:site", "web_a.site", "web_a:create_app()", "web_a:create_app"])
+@pytest.mark.parametrize("key", ["celery", "smallage"])
+def test_a_flask_app_leads_to_the_app_in_its_extensions(here: Path, where: str, key: str) -> None:
+    write(here / "web_a.py", f"{FLASK}site = make_flask({key}='found')\ndef create_app(): return site\n")
+    assert find_app(where).main == "found"
+
+
+def test_a_flask_app_beside_the_app_that_it_has(here: Path) -> None:
+    write(here / "web_b.py", f"{FLASK}app = make_flask(celery='one')\nqueue = app.extensions['celery']\n")
+    assert find_app("web_b") is find_app("web_b:queue") is find_app("web_b:app")
+
+
+def test_two_apps_are_told_apart_by_name_only(here: Path) -> None:
+    text = f"{FLASK}app = make_flask(celery='one')\ncelery = Smallage('two', set_as_current=False)\n"
+    write(here / "web_c.py", text)
+    with pytest.raises(AppNotFound, match=r"'web_c' has two apps, app and celery.*web_c:app or web_c:celery"):
+        find_app("web_c")
+    assert (find_app("web_c:app").main, find_app("web_c:celery").main) == ("one", "two")
+
+
+def test_a_flask_app_with_two_apps_or_none_says_so(here: Path) -> None:
+    text = f"{FLASK}two = make_flask(celery='one', smallage='other')\nnone = make_flask()\n"
+    write(here / "web_d.py", text)
+    with pytest.raises(AppNotFound, match=r"'web_d:two' has two apps.*extensions\['smallage'\].*\['celery'\]"):
+        find_app("web_d:two")
+    with pytest.raises(AppNotFound, match=r"'web_d:none' is not an app but a Flask.*init_app"):
+        find_app("web_d:none")
+    with pytest.raises(AppNotFound, match=r"There is no app in module 'web_e'.*site is a Flask"):
+        write(here / "web_e.py", f"{FLASK}site = make_flask()\n")
+        find_app("web_e")

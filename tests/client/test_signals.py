@@ -9,6 +9,7 @@ import pytest
 from smallage import Task, signals
 from smallage.core import codec
 from smallage.core.errors import Ignore, PushConflict
+from smallage.core.message import Envelope, Message
 from smallage.signals import Signal
 
 
@@ -166,6 +167,29 @@ def test_a_subclasss_call_wraps_the_body(bench):
     assert first.get() == first.id
     assert second.get() == [second.id]
     assert entered == [first.id]
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_what_fails_around_a_body_is_an_internal_error(bench, good):
+    told = []
+
+    def tell(sender, **named):
+        told.append((sender.name, sorted(named), named["task_id"], named["args"]))
+
+    @bench.app.task(name="work")
+    def work(n):
+        return n if good else 1 / 0
+
+    signals.task_internal_error.connect(tell)
+    try:
+        payload = codec.encode_payload((5,), {}, {"n": ["no chain"]})
+        bench.store.push([Message("broken", payload, Envelope(name="work"))])
+        bench.run()
+    finally:
+        signals.task_internal_error.disconnect(tell)
+    names = ["args", "einfo", "exception", "kwargs", "request", "signal", "task_id", "traceback"]
+    assert told[0] == ("work", names, "broken", [5])  # the step after it is not there to be found
+    assert bench.app.AsyncResult("broken").state == "FAILURE"
 
 
 def test_receivers():

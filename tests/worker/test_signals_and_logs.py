@@ -93,7 +93,8 @@ TELLING = """
         tell(kind, str(sender), sorted(named), getattr(sender, "app", None) is app)
 
     for kind in ("import_modules", "celeryd_init", "after_setup_logger", "after_setup_task_logger",
-                 "celeryd_after_setup", "worker_init", "worker_process_init", "worker_ready", "heartbeat_sent",
+                 "celeryd_after_setup", "worker_init", "worker_before_create_process", "worker_process_init",
+                 "worker_ready", "heartbeat_sent",
                  "worker_shutting_down", "worker_process_shutdown", "worker_shutdown"):
         getattr(signals, kind).connect(partial(heard, kind), weak=False)
 """
@@ -114,6 +115,7 @@ def test_a_worker_s_life_in_signals(shop: Shop) -> None:
         ["after_setup_task_logger", "None", LOGGER, False],
         ["worker_init", "w1@here", [], True],
         ["celeryd_after_setup", "w1@here", ["conf", "instance"], False],
+        ["worker_before_create_process", "w1@here", [], True],
         ["worker_process_init", "w1@here", [], False],
         ["worker_ready", "w1@here", [], True],
         ["worker_shutting_down", "w1@here", ["exitcode", "how", "sig"], False],

@@ -40,7 +40,6 @@ MODULES: Final[dict[str, str]] = {
     "apps": _PROGRAMS,
     "backends.": _RESULTS,
     "bin.amqp": "there is no AMQP here; `smallage queues` and `smallage tasks` show what waits",
-    "bin.base": "write commands with click, and call app.start([...]) for Celery's",
     "bin.graph": "there are no bootsteps to draw",
     "bin.logtool": "`smallage worker --log-format json` writes lines that any tool can count",
     "bin.migrate": "there is one store; drain the old one with workers of its own",
@@ -131,6 +130,12 @@ NAMES: Final[dict[str, dict[str, str]]] = {
     "beat": _each(
         "workers send schedules, and `smallage beat` does nothing else; app.schedules changes them at run time",
         "Service BeatPidbox EmbeddedService event_t beat_nodename",
+    ),
+    "bin.base": _each(
+        "click has types of its own, and a callable is one too: click.option(type=...)",
+        "CeleryDaemonCommand DaemonOption CommaSeparatedList COMMA_SEPARATED_LIST ISO8601 ISO8601DateTime "
+        "ISO8601DateTimeOrFloat ISO8601_OR_FLOAT JSON_ARRAY JSON_OBJECT JsonArray JsonObject LOG_LEVEL LogLevel "
+        "consume_preload_options handle_remote_command_error",
     ),
     "bin.worker": _each(
         "the options of `smallage worker` are in smallage.cli.worker_options",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import click
 
 from smallage.__about__ import __version__
+from smallage.cli import plugins
+from smallage.cli.told import Told
 
 COMMANDS = {
     "worker": ("smallage.cli.worker_command", "Run tasks."),
@@ -29,6 +31,10 @@ COMMANDS = {
 }
 
 
+_WITHOUT_OWN_OPTIONS = frozenset({"worker", "demo"})
+"""A worker's children read the app's options, for its parent does not load the app; the demo has its own app."""
+
+
 class LazyGroup(click.Group):
     """Knows its commands by name and loads only the one that runs."""
 
@@ -36,11 +42,21 @@ class LazyGroup(click.Group):
     """Name → (module, what it does)."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.table)
+        return [*self.table, *(name for name in plugins.names() if name not in self.table)]
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        if name is not None and command is not None and name not in _WITHOUT_OWN_OPTIONS:
+            from smallage.cli.own_options import with_own_options
+
+            command = with_own_options(ctx, name, command, rest)
+        return name, command, rest
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.table:
-            return None
+            return plugins.command(cmd_name)
         module, _ = self.table[cmd_name]
         command: click.Command = getattr(importlib.import_module(module), cmd_name)
         return command
@@ -49,6 +65,10 @@ class LazyGroup(click.Group):
         """The list for --help, without loading the commands."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in self.table.items()])
+        more = [name for name in plugins.names() if name not in self.table]
+        if more:
+            with formatter.section("Commands of other packages"):
+                formatter.write_dl([(name, plugins.told(name)) for name in more])
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -62,5 +82,4 @@ def cli(ctx: click.Context, app: str | None, broker: str | None) -> None:
     Exit codes: 0 success, 1 a task or check failed, 2 wrong usage, 3 the store cannot be reached, 4 a forced stop that
     handed work back.
     """
-    found: dict[str, Any] = ctx.ensure_object(dict)
-    found.update(app=app, store=broker)
+    ctx.ensure_object(Told).update(app=app, store=broker)

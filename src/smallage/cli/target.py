@@ -45,14 +45,27 @@ def open_app() -> Any:
     """The app that the command is about: -A, or what lies here; with only a store named, an app without tasks."""
     context = click.get_current_context()
     found = _told()
-    app = _find(found.get("app"))
+    app = find_named(found.get("app"))
     if found.get("store"):
         app.conf.pin("broker_url", found["store"])
+    _tell_of_own_options(context, app)
     context.call_on_close(app.close)
     return app
 
 
-def _find(where: str | None) -> Any:
+def _tell_of_own_options(context: click.Context, app: Any) -> None:
+    """Send `user_preload_options` for an app with options of its own."""
+    if not getattr(app, "user_options", None):
+        return
+    from smallage.cli.own_options import OWN
+    from smallage.worker.own_options import read, tell
+
+    name = str(context.info_name)
+    tell(app, name, {**read(app, name, ()), **context.find_root().meta.get(OWN, {})})
+
+
+def find_named(where: str | None) -> Any:
+    """The app at `where`, or what lies here, or one without tasks."""
     from smallage.worker.discover import AppNotFound, find_app
 
     if where:

@@ -123,11 +123,13 @@ OPTIONS = (
 )  # fmt: skip
 
 
+FLAGS = {flag: option for option in OPTIONS for flag in option.flags}
+
+
 def parse_quickly(arguments: list[str]) -> dict[str, Any] | None:
     """The options of a plain `worker` command; None for all else, which is then click's to read and to refuse."""
     if not arguments or any("COMPLETE" in name for name in os.environ if name.startswith("_SMALLAGE")):
         return None
-    flags = {flag: option for option in OPTIONS for flag in option.flags}
     found: dict[str, Any] = {}
     rest = list(arguments)
     before = rest[0] != "worker"  # `-A mod worker`, as Celery has it
@@ -139,12 +141,31 @@ def parse_quickly(arguments: list[str]) -> dict[str, Any] | None:
     else:
         del rest[0]
     try:
-        return _read(rest, flags, found)
+        return _read(rest, found)
     except ValueError:
         return None
 
 
-def _read(rest: list[str], flags: dict[str, Option], found: dict[str, Any]) -> dict[str, Any] | None:
+def split_off(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """A command line without what is no option of a worker's, and that: unknown options with the words behind them."""
+    known: list[str] = []
+    own: list[str] = []
+    rest, behind = list(arguments), False
+    while rest:
+        word = rest.pop(0)
+        option, value = split(word, FLAGS)
+        if option is None:
+            behind = behind or word.startswith("-")
+            (own if behind else known).append(word)
+            continue
+        behind = False
+        known.append(word)
+        if option.kind not in ("flag", "ignored-flag") and value is None and rest:
+            known.append(rest.pop(0))
+    return known, own
+
+
+def _read(rest: list[str], found: dict[str, Any]) -> dict[str, Any] | None:
     while rest:
         word = rest.pop(0)
         if not word.startswith("-"):
@@ -152,7 +173,7 @@ def _read(rest: list[str], flags: dict[str, Option], found: dict[str, Any]) -> d
                 return None
             found["app"] = word
             continue
-        option, value = _split(word, flags)
+        option, value = split(word, FLAGS)
         if option is None:
             return None
         if option.kind in ("flag", "ignored-flag"):
@@ -170,7 +191,7 @@ def _read(rest: list[str], flags: dict[str, Option], found: dict[str, Any]) -> d
     return found
 
 
-def _split(word: str, flags: dict[str, Option]) -> tuple[Option | None, str | None]:
+def split(word: str, flags: dict[str, Option]) -> tuple[Option | None, str | None]:
     """The option of `--name`, `--name=value`, `-x` or `-xvalue`."""
     if word in flags:
         return flags[word], None

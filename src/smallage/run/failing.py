@@ -14,7 +14,7 @@ from smallage.core.wrapped import wrap
 from smallage.request import Request
 from smallage.run.context import LocalContext, WorkerContext
 from smallage.run.saying import own_frames, said, traceback_text
-from smallage.tasks.telling import ExceptionInfo, after_return, fields, guarded, signal_failure
+from smallage.tasks.telling import ExceptionInfo, after_return, fields, guarded, signal_failure, signal_internal_error
 
 logger = logging.getLogger("smallage.task")
 
@@ -56,15 +56,17 @@ def bad_end(request: Request, error: BaseException, text: str | None) -> Failed:
 
         try:
             failed = Failed(failed.error, then=call_errbacks(request, error, text))
-        except Exception:
+        except Exception as problem:
             logger.exception("The error callbacks of %s[%s] cannot be sent", request.task, request.id)
+            signal_internal_error(request, problem)
     if "n" in extras:
         from smallage.workflows.following import with_ends
 
         try:
             failed = with_ends(request, failed, "dead", failed.error)
-        except Exception:
+        except Exception as problem:
             logger.exception("What comes after %s[%s] cannot be read", request.task, request.id)
+            signal_internal_error(request, problem)
     if request.sent or request.current.extended:
         failed = structs.replace(failed, error=wrap(failed.error, request.kept()))
     return failed

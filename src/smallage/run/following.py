@@ -12,6 +12,7 @@ from smallage.core.message import Claim, Failed, Outcome, Snooze
 from smallage.request import Request, running
 from smallage.run.context import STORE_AWAY_US, WorkerContext
 from smallage.run.saying import traceback_text
+from smallage.tasks.telling import signal_internal_error
 
 if TYPE_CHECKING:
     from smallage.app import Smallage
@@ -34,6 +35,7 @@ def follow_end_by_store(
         return Snooze(STORE_AWAY_US)
     except Exception as error:
         logger.exception("What follows %s[%s] cannot be sent", claim.name, claim.after)
+        signal_internal_error(request, error)
         return Failed(codec.encode_error(error, traceback_text(error)))
     finally:
         running.reset(token)

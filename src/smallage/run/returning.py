@@ -14,7 +14,7 @@ from smallage.request import Request
 from smallage.run.context import WorkerContext
 from smallage.run.failing import fail
 from smallage.run.raising import body_raised
-from smallage.tasks.telling import after_success
+from smallage.tasks.telling import after_success, signal_internal_error
 
 
 def body_returned(request: Request, value: Any, worker: WorkerContext) -> Outcome:
@@ -41,6 +41,7 @@ def body_returned(request: Request, value: Any, worker: WorkerContext) -> Outcom
         try:
             done = _with_followers(request, value, done)
         except Exception as error:
+            signal_internal_error(request, error)
             return fail(request, error, error, worker)
     if request.prepared.hooked or signals.hearing:
         after_success(request, value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import traceback as tracebacks
 from typing import Any
 
 from smallage import signals
@@ -47,6 +48,22 @@ def signal_failure(request: Request, error: BaseException, text: str | None) -> 
             exception=error,
             args=request.args,
             kwargs=request.kwargs,
+            traceback=error.__traceback__,
+            einfo=ExceptionInfo(error, text),
+        )
+
+
+def signal_internal_error(request: Request, error: BaseException) -> None:
+    """Something around the body has failed that is not the body's."""
+    if signals.task_internal_error.receivers:
+        text = "".join(tracebacks.format_exception(error))
+        signals.task_internal_error.send(
+            request.task_object,
+            task_id=request.id,
+            args=request.args,
+            kwargs=request.kwargs,
+            request=request,
+            exception=error,
             traceback=error.__traceback__,
             einfo=ExceptionInfo(error, text),
         )

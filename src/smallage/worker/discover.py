@@ -14,6 +14,9 @@ from smallage.core.errors import ImproperlyConfigured
 
 _LOOKED_FOR = ("tasks", "app")
 _ATTRIBUTES = ("app", "celery")
+_FACTORIES = ("create_app", "make_app")
+EXTENSIONS = ("smallage", "celery")
+"""Where a Flask app keeps its app of tasks."""
 
 
 class AppNotFound(ImproperlyConfigured):
@@ -60,7 +63,7 @@ def _is_attribute(place: str) -> bool:
     if not parent or place.endswith(".py") or os.sep in place:
         return False
     module = _load(parent)
-    if _is_app(getattr(module, last, None)):
+    if _is_app(getattr(module, last, None)) or is_web_app(getattr(module, last, None)):
         return True
     return not hasattr(module, "__path__") or importlib.util.find_spec(place) is None
 
@@ -102,18 +105,26 @@ def _attribute(module: ModuleType, attribute: str) -> Any:
         if not hasattr(found, part):
             raise AppNotFound(f"Module '{module.__name__}' has no '{attribute}'.{_hint(module)}")
         found = getattr(found, part)
-    if called:
+    if called or _is_factory(attribute, found):
         found = found()
     if isinstance(found, ModuleType):
         return _app_in(found)
+    if is_web_app(found):
+        return _app_of(found, f"{module.__name__}:{attribute}")
     if not _is_app(found):
         kind = type(found).__name__
         raise AppNotFound(f"'{module.__name__}:{attribute}' is not an app but a {kind}.{_hint(module)}")
     return found
 
 
+def _is_factory(attribute: str, found: Any) -> bool:
+    """A function under one of the names that Flask's own command calls."""
+    return attribute in _FACTORIES and callable(found) and not _is_app(found) and not is_web_app(found)
+
+
 def _app_in(module: ModuleType) -> Any:
     """The app of a module: its `app` or `celery`, the same in its submodule `celery`, else the first app in it."""
+    _refuse_two(module)
     for name in _ATTRIBUTES:
         found = getattr(module, name, None)
         if _is_app(found):
@@ -125,7 +136,55 @@ def _app_in(module: ModuleType) -> Any:
     for name, value in vars(module).items():
         if not name.startswith("_") and _is_app(value):
             return value
-    raise AppNotFound(f"There is no app in module '{module.__name__}'. Name it: {module.__name__}:the_app.")
+    for name, value in vars(module).items():
+        if not name.startswith("_") and _apps_of(value):
+            return _app_of(value, f"{module.__name__}:{name}")
+    raise AppNotFound(f"There is no app in module '{module.__name__}'.{_web_hint(module)} Name it: "
+                      f"{module.__name__}:the_app.")  # fmt: skip
+
+
+def is_web_app(value: object) -> bool:
+    """A Flask app, or what is like one: it keeps its extensions by name."""
+    return not isinstance(value, (type, ModuleType)) and isinstance(getattr(value, "extensions", None), dict)
+
+
+def _apps_of(web: Any) -> list[Any]:
+    """The apps of tasks that a Flask app has; one that stands under two names once."""
+    if not is_web_app(web):
+        return []
+    found = [web.extensions[key] for key in EXTENSIONS if _is_app(web.extensions.get(key))]
+    return found[:1] if len(found) == 2 and found[0] is found[1] else found
+
+
+def _app_of(web: Any, where: str) -> Any:
+    """The app of tasks that a Flask app has. Raises AppNotFound for none and for two."""
+    found = _apps_of(web)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = " and ".join(f"extensions['{key}']" for key in EXTENSIONS)
+        raise AppNotFound(f"'{where}' has two apps, in {names}. Keep one, or name a variable that holds it.")
+    raise AppNotFound(
+        f"'{where}' is not an app but a {type(web).__name__}, without one in extensions['celery']. "
+        "Give it one: smallage.init_app(app)."
+    )
+
+
+def _refuse_two(module: ModuleType) -> None:
+    """Raise AppNotFound if `app` and `celery` of a module lead to two apps through a Flask app."""
+    found = {name: getattr(module, name, None) for name in _ATTRIBUTES}
+    led = {name: _apps_of(one) or [one] for name, one in found.items() if _is_app(one) or _apps_of(one)}
+    if len(led) == 2 and any(map(is_web_app, found.values())) and led["app"][0] is not led["celery"][0]:
+        name = module.__name__
+        raise AppNotFound(f"'{name}' has two apps, app and celery. Say which: {name}:app or {name}:celery.")
+
+
+def _web_hint(module: ModuleType) -> str:
+    """What a Flask app in the module lacks."""
+    names = [name for name, value in vars(module).items() if is_web_app(value)]
+    if not names:
+        return ""
+    return f" {names[0]} is a Flask app without one in its extensions['celery']: smallage.init_app({names[0]})."
 
 
 def _is_app(value: object) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from smallage import signals
+from smallage.worker import own_options
 from smallage.worker.options import WorkerOptions, node_name
 
 HEARTBEAT: Final = 2.0
@@ -48,8 +49,13 @@ class WorkerView:
 
 
 def beginning(app: Any, options: WorkerOptions) -> WorkerView:
-    """The app is loaded, nothing is decided: receivers of `celeryd_init` may change its settings."""
+    """The app is loaded, nothing is decided: receivers of `celeryd_init` may change its settings. Raises
+    ImproperlyConfigured for options of its own that it does not have."""
     view = WorkerView(app, options)
+    if options.own or app.user_options:
+        own = own_options.read(app, "worker", options.own)
+        own_options.tell(app, "worker", own)
+        view.options.update(own)
     signals.celeryd_init.send(sender=view.hostname, instance=view, conf=app.conf, options=view.options)
     return view
 
@@ -61,7 +67,9 @@ def set_up(view: WorkerView) -> None:
 
 
 def starting(view: WorkerView) -> None:
-    """The child is about to work."""
+    """The child is about to work. It is made already, so whoever is asked to let go of things before a process is made
+    has to do with this one's own."""
+    signals.worker_before_create_process.send(sender=view)
     signals.worker_process_init.send(sender=view.hostname)
 
 

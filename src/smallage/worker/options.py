@@ -73,6 +73,8 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Fire the ticks of schedules too. Any number of workers may: each tick is sent once."""
     prefetch_multiplier: int | None = None
     """Upper bound of claims in hand, as a multiple of the concurrency. 0: no bound but our own."""
+    own: tuple[str, ...] = ()
+    """Words of the command line that are options of the app's own (`app.user_options`)."""
     lease: float = 15.0
     """Seconds for which the store counts a child as alive after it was last renewed."""
 

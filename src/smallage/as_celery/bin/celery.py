@@ -11,6 +11,7 @@ import click
 from smallage.as_celery import VERSION_BANNER
 from smallage.as_celery.absent import MODULES, NAMES
 from smallage.cli.group import LazyGroup
+from smallage.cli.told import Told
 
 UNAVAILABLE = 69
 """Exit code for a store that cannot be reached, and for no answer."""
@@ -59,13 +60,25 @@ def _refusal(name: str) -> click.Command:
     )
 
 
+def _change_to(ctx: click.Context, parameter: click.Parameter, folder: str | None) -> str | None:
+    if folder:
+        os.chdir(folder)
+    return folder
+
+
 @click.group(cls=CeleryGroup, invoke_without_command=True)
 @click.option("-A", "--app", envvar="APP", help="Where the app is: module, module.name or module:name.")
 @click.option("-b", "--broker", envvar="BROKER_URL", help="URL of the store; wins over the app's own.")
 @click.option("--result-backend", envvar="RESULT_BACKEND", help="Celery's; results are in the store.")
 @click.option("--loader", envvar="LOADER", hidden=True, help="Celery's; has no effect.")
 @click.option("--config", envvar="CONFIG_MODULE", help="Module with the settings of an app that has none.")
-@click.option("--workdir", type=click.Path(file_okay=False, exists=True), help="Change to this folder first.")
+@click.option(
+    "--workdir",
+    type=click.Path(file_okay=False, exists=True),
+    is_eager=True,
+    callback=_change_to,
+    help="Change to this folder first.",
+)
 @click.option("-C", "--no-color", envvar="NO_COLOR", is_flag=True, help="Plain text.")
 @click.option("-q", "--quiet", is_flag=True, help="Say less.")
 @click.option("--version", is_flag=True, help="Print the versions.")
@@ -87,16 +100,16 @@ def celery(ctx: click.Context, /, app: str | None, broker: str | None, workdir: 
     if given["no_color"]:
         os.environ["NO_COLOR"] = "1"
         ctx.color = False
-    if workdir:
-        os.chdir(workdir)
-    ctx.obj = {
-        "app": app,
-        "store": broker,
-        "quiet": given["quiet"],
-        "celery": True,
-        "program": "celery",
-        "unreachable": UNAVAILABLE,
-    }
+    ctx.obj = Told(
+        app=app,
+        store=broker,
+        quiet=given["quiet"],
+        no_color=given["no_color"],
+        workdir=workdir,
+        celery=True,
+        program="celery",
+        unreachable=UNAVAILABLE,
+    )
 
 
 def main() -> None:
