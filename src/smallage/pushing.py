@@ -168,7 +168,7 @@ def _body(app: Smallage, then: Any) -> tuple[Message, Any]:
     if not chain or not isinstance(chain[0], trees.Step):
         raise ImproperlyConfigured("What follows a fan-out must begin with one task, which gets the outcomes.")
     check_ids(chain)
-    trees.freeze(pin(app, chain), fresh_ids(chain))
+    trees.freeze(pin(app, chain, 1), fresh_ids(chain))
     return first(chain, (), origin_of(chain, {}), Maker(app), {}), handle_of(app, chain)
 
 

@@ -446,12 +446,15 @@ def test_a_group_whose_last_member_cannot_be_sent_leaves_no_trace(bench, tasks):
 
 
 @pytest.mark.parametrize("like", [False, True])
-def test_a_group_behind_a_task_that_cannot_be_sent(bench, tasks, like):
+def test_a_group_behind_a_task_that_cannot_be_sent(bench, tasks, like, monkeypatch):
+    """Its sender knew another version of the task, and took no offence."""
     bad = tasks["add"].s()
     members = [tasks["add"].s(i) for i in range(600)] + [bad] if like else mixed(tasks, tasks["add"].si(1))
     if like:
         members[-1] = tasks["add"].s(1, 2)
-    result = (tasks["ident"].si(1) | group(members)).apply_async()
+    with monkeypatch.context() as older:
+        older.setattr(tasks["add"], "typing", False)
+        result = (tasks["ident"].si(1) | group(members)).apply_async()
     bench.run()
     assert len(result) == 601
     with pytest.raises(TypeError, match="add"):
@@ -617,3 +620,69 @@ def test_an_expired_step_that_is_sent_round_again_goes_on_with_its_chain(bench, 
     assert bench.store.requeue(expired) == [True, True]
     assert done(bench, bench.app.AsyncResult(alone.id)) == 8
     assert bench.app.AsyncResult(result.id).get(timeout=0) == 9
+
+
+@pytest.mark.parametrize("place", ["step", "member", "body", "link", "link of a link", "link of a member", "errback"])
+@pytest.mark.parametrize(
+    ("option", "error", "text"),
+    [
+        ({"countdown": -1}, ValueError, "countdown"),
+        ({"priority": 10}, ValueError, "priority"),
+        ({"queue": "a\nb"}, ImproperlyConfigured, "queue"),
+        ({"eta": "soon"}, TypeError, "eta"),
+        ({"countdwn": 1}, TypeError, "countdown"),
+    ],
+)
+def test_wrong_options_of_what_comes_later_are_refused_at_the_call(bench, tasks, place, option, error, text):
+    """Else the task before it would do its work, and then be told that it failed."""
+    wrong, first = tasks["ident"].s().set(**option), tasks["add"].s(1, 2)
+    trees_ = {
+        "step": first | tasks["ident"].s() | wrong,
+        "member": first | group(tasks["ident"].s(), wrong),
+        "body": chord([first, tasks["ident"].s(1)], wrong),
+        "link": first.clone().set(link=wrong),
+        "link of a link": first.clone().set(link=tasks["ident"].s().set(link=wrong)),
+        "link of a member": group(first, tasks["ident"].s(1).set(link=[wrong])),
+        "errback": tasks["fail"].si().set(link_error=wrong),
+    }
+    with pytest.raises(error, match=rf"ident.*{text}"):
+        trees_[place].apply_async()
+    assert bench.run() == []
+    assert bench.store.find("ready") == bench.store.find("waiting") == []
+
+
+def test_arguments_of_what_comes_later_are_checked_at_the_call(bench, tasks):
+    @bench.app.task(name="nothing")
+    def nothing():
+        return "called"
+
+    add, first = tasks["add"], tasks["add"].s(1, 2)
+    for wrong in (
+        lambda: first | nothing.s(),
+        lambda: first | add.s(),
+        lambda: first | add.s(1, 2, 3),
+        lambda: first | group(add.s(1), add.s()),
+        lambda: chord([first, add.s(1, 1)], nothing.s()),
+        lambda: chord([first | nothing.s(), add.s(1, 1)], tasks["total"].s()),
+        lambda: first.clone().set(link=nothing.s()),
+        lambda: first.clone().set(link=add.s(1) | nothing.s()),
+    ):
+        with pytest.raises(TypeError, match=r"nothing\(\)|add\(a, b\)"):
+            wrong().apply_async()
+    with pytest.raises(TypeError, match=r"nothing\(\)"):
+        add.fan_out([(1, 1)], then=nothing.s())
+    with pytest.raises(TypeError, match=r"nothing\(\)"):
+        add.apply_async((1, 2), link=nothing.s())
+    assert bench.run() == []
+    fine = first.clone().set(link=nothing.si(), link_error=nothing.s()) | nothing.si()
+    assert done(bench, fine.apply_async()) == "called"
+    assert done(bench, chord([first, add.s(1, 1)], nothing.si()).apply_async()) == "called"
+    assert done(bench, (first | bench.app.signature("elsewhere", ()) | add.s(1)).apply_async().parent.parent) == 3
+
+
+@pytest.mark.parametrize("expires", [0, -5, 0.0])
+def test_what_expires_at_once_does_not_run(bench, tasks, expires):
+    result = tasks["add"].apply_async((1, 2), expires=expires)
+    bench.later(1)
+    bench.run()
+    assert result.state == "REVOKED"

@@ -35,7 +35,7 @@ def test_a_call_without_options_is_the_tasks_own():
         ({"eta": dt.datetime(2027, 1, 15, 8, 0, 1)}, "due_us", NOW + 1_000_000),
         ({"eta": dt.datetime(1960, 1, 1)}, "due_us", 0),
         ({"expires": 9}, "expires_in_us", 9_000_000),
-        ({"expires": -3}, "expires_in_us", 0),
+        ({"expires": -3}, "expires_in_us", 1),
         ({"expires": None}, "expires_in_us", None),
         ({"expires": dt.datetime(2027, 1, 15, 8, 0, 1)}, "expires_us", NOW + 1_000_000),
         ({"queue": "other"}, "queue", "other"),

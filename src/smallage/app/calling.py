@@ -88,7 +88,7 @@ class Calling(Registering):
             if call.get(name):
                 from smallage.workflows.pinning import pinned_links
 
-                call = {**call, name: pinned_links(self.itself(), call[name])}
+                call = {**call, name: pinned_links(self.itself(), name, call[name])}
         if call.get("queue") is None and call.get("routing_key"):
             call = {**call, "queue": call["routing_key"]}
         envelope = calls.call_envelope(base, call, self.conf.result_expires, time.time_ns() // 1000, self.zone())

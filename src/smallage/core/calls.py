@@ -107,7 +107,7 @@ def expiry(expires: Any, zone: dt.tzinfo, now_us: int) -> tuple[int | None, int 
         return None, bounds.instant_us(expires, "expires", zone, now_us)
     if isinstance(expires, (int, float)) and expires < 0:
         expires = 0
-    return bounds.seconds_us(expires, "expires"), None
+    return max(1, bounds.seconds_us(expires, "expires")), None
 
 
 def call_extras(

@@ -27,6 +27,11 @@ MAP: Final = "celery.map"
 STARMAP: Final = "celery.starmap"
 """Built-in tasks by Celery's names: they call a task here for every item of a list."""
 
+PLACE: Final = frozenset(
+    {"nesting", "link", "link_error", "group_id", "group_index", "chord", "task_id", "root_id", "parent_id"}
+)
+"""Options of a frozen step that are no options of its call."""
+
 
 class Step(msgspec.Struct):
     """A task in a chain."""

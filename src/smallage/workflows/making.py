@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
 from smallage.core import calls, options
 from smallage.core.message import FOLLOW_ANY, FOLLOW_DEAD, Envelope, Message
 from smallage.core.plan import Origin
-from smallage.core.trees import EXPAND, MAP, STARMAP, UPSTREAM, Step
+from smallage.core.trees import EXPAND, MAP, PLACE, STARMAP, UPSTREAM, Step
 
 if TYPE_CHECKING:
     from smallage.app import Smallage
-
-_PLACE: Final = frozenset(
-    {"nesting", "link", "link_error", "group_id", "group_index", "chord", "task_id", "root_id", "parent_id"}
-)
-"""Options of a frozen step that are no options of its call."""
 
 
 class Maker:
@@ -32,7 +27,7 @@ class Maker:
         self, step: Step, args: Sequence[Any], extras: dict[str, Any], origin: Origin, whole: bool = True
     ) -> Message:
         """The message of a frozen step; `whole`: these are all its arguments."""
-        call: dict[str, Any] = {name: value for name, value in step.options.items() if name not in _PLACE}
+        call: dict[str, Any] = {name: value for name, value in step.options.items() if name not in PLACE}
         task_id = step.id
         root, parent = origin.root or task_id, origin.parent
         if parent is not None:
