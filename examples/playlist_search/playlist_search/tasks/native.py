@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from typing import Any
 
 from playlist_search import indexing, services
-from playlist_search.failures import Denied, Later, RateLimited
+from playlist_search.failures import Denied, Later
 from playlist_search.models import FAILED
 from playlist_search.settings import Settings
 from playlist_search.tasks import Counters
+from playlist_search.tasks.pacing import MAX_RETRIES, countdown, priority
 from smallage import AsyncResult, Outcomes, Smallage, Task
 
 app = Smallage("playlist_search")
-
-MAX_RETRIES = 8
-LONGEST_BACKOFF = 60.0
 
 
 def queue_settings(settings: Settings) -> dict[str, Any]:
@@ -76,19 +73,6 @@ def index_video(self: Task[..., str], run_id: str, video_id: str) -> str:
 def finish_run(outcomes: Outcomes, run_id: str) -> None:
     """All videos have ended, however they ended."""
     indexing.finish(run_id, _failures(outcomes))
-
-
-def countdown(error: Later, retries: int) -> float:
-    """Seconds until the next attempt: what YouTube asks for, else 1, 2, 4 … with jitter, so that tasks that failed
-    together do not come back together."""
-    if isinstance(error, RateLimited):
-        return error.retry_after + random.uniform(0, 1)
-    return min(LONGEST_BACKOFF, 2.0**retries) * random.uniform(0.5, 1)
-
-
-def priority(videos: int) -> int:
-    """Short playlists go first: who has ten videos does not wait for somebody's thousand. 0 is served first."""
-    return 3 if videos <= 50 else 6 if videos <= 500 else 9
 
 
 # -- what the rest of the program asks for: see `Queue` -----------------------------------------------------------
