@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from smallage.core.message import member_id
+from smallage.core.message import member_id, opener_id
 from smallage.core.states import TERMINAL
 from smallage.result import AsyncResult
 from smallage.results.members import Body, Known, Members
@@ -169,6 +169,9 @@ class GroupResult(Counters, ResultSet, Generic[R]):
         if not ended and self._upstream() is not None:
             total = max(len(handles), 1)
             return GroupView(id=self.id, total=total, failed=total, sealed=True)
+        if not ended and self._is_passed_over():
+            total = max(len(handles), 1)
+            return GroupView(id=self.id, total=total, done=total, sealed=True)
         done = sum(one.successful() or _is_ignored(one) for one in ended)
         failed = sum(bool(one.failed()) for one in ended)
         return GroupView(
@@ -194,9 +197,17 @@ class GroupResult(Counters, ResultSet, Generic[R]):
         look(self.app, parents)
         return next((error for one in reversed(parents) if (error := failure_of(one)) is not None), None)
 
+    def _is_passed_over(self) -> bool:
+        """True if a task before this group in a chain raised `Ignore`: it never comes, and nothing failed."""
+        if self._changed:
+            return False
+        opener = self._opener()
+        look(self.app, (opener,))
+        return has_ended(opener) and opener.state == "IGNORED"
+
     def _opener(self) -> AsyncResult[Any]:
         """The task that opens the group, if that comes later in a chain."""
-        return AsyncResult(f"{self.id}:expand", self.app)
+        return AsyncResult(opener_id(self.id), self.app)
 
     def snapshot(self) -> Snapshot:
         """All counters in one read."""
@@ -389,8 +400,14 @@ class GroupResult(Counters, ResultSet, Generic[R]):
             self.get(timeout=timeout, propagate=False)
 
     def retry_failed(self) -> int:
-        """Run the failed members again and wait for them anew. Returns how many."""
-        return self.app.store.group_retry(self.id)
+        """Run the failed members again and wait for them anew. Returns how many.
+
+        Of a group that never came, because the task that opens it died, all are run.
+        """
+        if self._stored() is not None or self._changed:
+            return self.app.store.group_retry(self.id)
+        failed = self.view().failed
+        return failed if self._opener().retry() else 0
 
     def save(self, backend: Any = None) -> None:
         """Keep the handles under this id, for `restore`. A group that was sent is kept anyway, until it expires."""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from smallage import chain, chord, group
+from smallage.core.errors import Ignore
 from smallage.core.message import Crashed
 from smallage.groups import GroupResult
 from smallage.result import AsyncResult
@@ -24,13 +25,19 @@ AFTER_A_TOMBSTONE = 120.0
 class Shop(Bench):
     """A bench on any store; `ran` lists the bodies that were run."""
 
+    start: Any
+    add: Any
+    total: Any
+
     def __init__(self, url: str) -> None:
         super().__init__()
         self.store = base.open(url, clock=self.clock)
         self.store.setup()
         self.app.use_store(self.store)
         self.ran: list[str] = []
-        for name, body in {"start": lambda: 1, "add": lambda *v: sum(v), "total": sum}.items():
+        self.fails: Any = False
+        """What `start` raises; True: a ValueError."""
+        for name, body in {"start": self.start_body, "add": lambda *v: sum(v), "total": sum}.items():
             self._task(name, body)
 
     def _task(self, name: str, body: Any) -> None:
@@ -40,8 +47,13 @@ class Shop(Bench):
 
         setattr(self, name, self.app.task(name=name, typing=False)(run))
 
-    def send(self, kind: str) -> Any:
-        """A workflow in which a fan comes behind `start`."""
+    def start_body(self) -> int:
+        if self.fails:
+            raise ValueError if self.fails is True else self.fails
+        return 1
+
+    def send(self, kind: str, **options: Any) -> Any:
+        """A workflow in which a fan comes behind `start`, which has these options."""
         add, total = self.add, self.total
         fans = {
             "like group": lambda: group(add.s(n) for n in range(3)),
@@ -51,7 +63,7 @@ class Shop(Bench):
             "nested": lambda: group(add.s(1), chord([add.s(1), chain(add.s(2), add.s(3))], total.s())),
             "mid-chain": lambda: chain(chord([add.s(1), add.s(2)], total.s()), add.s(5)),
         }
-        return chain(self.start.s(), fans[kind]()).apply_async()
+        return chain(self.start.s().set(**options), fans[kind]()).apply_async()
 
     def open_tasks(self) -> int:
         return sum(sum(states.values()) for queue, states in self.store.counts().items() if queue)
@@ -146,14 +158,15 @@ def another(shop: Shop, handle: Any) -> Any:
     return made
 
 
-def nobody_waits(shop: Shop, handle: Any) -> None:
-    """Every handle of the workflow has ended, for those who look later too, with an error."""
+def nobody_waits(shop: Shop, handle: Any, gone: str = "") -> None:
+    """Every handle of the workflow has ended, for those who look later too, with an error; `gone`: a task that a purge
+    removed."""
     assert shop.open_tasks() == 0
     for _ in range(2):
         shop.store.tick([SESSION])
         at: Any = handle
         while at is not None:
-            assert at.ready(), f"{at} waits for ever"
+            assert at.ready() or at.id == gone, f"{at} waits for ever"
             at = at.parent
         with pytest.raises(Exception) as raised:
             handle.get(timeout=0)
@@ -162,6 +175,13 @@ def nobody_waits(shop: Shop, handle: Any) -> None:
             another(shop, handle).get(timeout=0)
         assert not isinstance(raised.value, TimeoutError), "it waits for ever"
         shop.clock.advance(AFTER_A_TOMBSTONE)
+
+
+def crash_four_times(shop: Shop) -> None:
+    """More often than a task may with the usual budget."""
+    for _ in range(4):
+        shop.later(60.0)
+        assert shop.settle(shop.claim()[0], Crashed()) == "ok"
 
 
 def kill_the_opener(shop: Shop, handle: Any) -> None:
@@ -204,6 +224,56 @@ def test_an_opener_does_not_expire_with_its_chain(shop: Shop, kind: str) -> None
     assert handle.get(timeout=0) == VALUES[kind]
 
 
+# -- a fan that does not come ------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("end", ["fails", "dies", "expires", "is revoked", "is purged"])
+def test_everybody_sees_that_a_group_does_not_come(shop: Shop, kind: str, end: str) -> None:
+    handle = shop.send(kind, **({"expires": 5} if end == "expires" else {}))
+    start = header_of(handle).parent.id
+    if end == "fails":
+        shop.fails = True
+    elif end == "dies":
+        crash_four_times(shop)
+    elif end == "expires":
+        shop.later(6.0)
+    elif end == "is revoked":
+        shop.store.revoke([start])
+    else:
+        shop.store.purge("celery")
+    shop.run()
+    nobody_waits(shop, handle, gone=start if end == "is purged" else "")
+    header = GroupResult(header_of(handle).id, app=shop.app)
+    assert header.ready()
+    assert header.snapshot().failed
+    if end in ("fails", "dies"):
+        shop.fails = False
+        assert shop.store.requeue([start]) == [True]
+        shop.run()
+        assert another(shop, handle).get(timeout=0) == VALUES[kind]
+
+
+def test_what_comes_behind_an_ignored_task_is_passed_over(shop: Shop, kind: str) -> None:
+    handle = shop.send(kind)
+    shop.fails = Ignore
+    shop.run()
+    for one in (handle, another(shop, handle), GroupResult(header_of(handle).id, app=shop.app)):
+        assert one.ready()
+        assert not one.failed()
+        one.get(timeout=0)
+    assert shop.ran == ["start"]
+
+
+def test_a_group_whose_opener_died_can_be_retried_as_one(shop: Shop) -> None:
+    handle = shop.send("like group")
+    shop.step()
+    kill_the_opener(shop, handle)
+    shop.run()
+    assert handle.retry_failed() == 3
+    assert not handle.ready()
+    shop.run()
+    assert handle.get(timeout=0) == [1, 2, 3]
+    assert handle.retry_failed() == 0
+
+
 # -- what follows an end that the store made -------------------------------------------------------------------------
 
 
@@ -222,3 +292,36 @@ def test_a_follow_up_stays(shop: Shop, way: str) -> None:
     assert handle.ready()
     assert shop.open_tasks() == 0
     assert shop.ran == []
+
+
+def test_an_error_callback_that_kills_its_worker_holds_nothing_up(shop: Shop) -> None:
+    called: list[str] = []
+
+    def killer(request: Any, error: Any, text: Any) -> None:
+        called.append(request.id)
+        raise KeyboardInterrupt
+
+    errback = shop.app.task(name="killer", typing=False)(killer)
+    handle = chain(shop.start.s().set(link_error=errback.s()), shop.add.s(1)).apply_async()
+    crash_four_times(shop)
+    for _ in range(2):
+        shop.later(60.0)
+        (claim,) = shop.claim()
+        assert claim.after == handle.parent.id
+        with pytest.raises(KeyboardInterrupt):
+            shop.execute(claim)
+        assert shop.settle(claim, Crashed()) == "ok"
+    shop.later(60.0)
+    shop.run()
+    assert len(called) == 2
+    nobody_waits(shop, handle)
+
+
+def test_a_follow_up_that_died_goes_on_when_it_is_sent_round_again(shop: Shop) -> None:
+    handle = chain(shop.start.s(), shop.add.s(1)).apply_async()
+    shop.store.revoke([handle.parent.id])
+    crash_four_times(shop)
+    assert shop.run() == []
+    assert shop.store.requeue([base.after_id(handle.parent.id, 1)]) == [True]
+    shop.run()
+    nobody_waits(shop, handle)

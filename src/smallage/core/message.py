@@ -218,6 +218,11 @@ def member_id(group: str, index: int) -> str:
     return f"{group}.{index}"
 
 
+def opener_id(group: str) -> str:
+    """Id of the built-in task that opens a group which comes behind a task."""
+    return f"{group}:expand"
+
+
 def member_of(task_id: str) -> tuple[str, int] | None:
     """(group id, index) if `task_id` is the id of a like member: a canonical UUID, a dot and a plain number."""
     if len(task_id) < 38 or task_id[36] != "." or task_id[8] != "-":

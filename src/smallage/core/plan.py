@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, Protocol
 import msgspec
 
 from smallage.core import codec, trees
-from smallage.core.message import DAY_US, End, Message
+from smallage.core.message import DAY_US, End, Message, opener_id
 from smallage.core.trees import EXPAND, Chain, Fan, Step
 
 BATCH: Final = 500
@@ -88,8 +88,9 @@ def _step(
 def _expander(chain: Chain, args: Sequence[Any], origin: Origin, make: Make, flags: dict[str, Any] | None) -> Message:
     fan = chain[0]
     assert isinstance(fan, Fan)
+    assert fan.id is not None
     extras = {**(flags or {}), "n": trees.pack(chain)}
-    options = {"task_id": f"{fan.id}:expand", "beside": _some_step(chain)}
+    options = {"task_id": opener_id(fan.id), "beside": _some_step(chain)}
     return make(Step(EXPAND, (), {}, options), args, extras, origin, False)
 
 
@@ -208,12 +209,24 @@ def upstream(
     reason: str | None,
     keep_us: int = DAY_US,
 ) -> tuple[End, ...]:
-    """The ends of the later steps when a chain does not go on."""
+    """The ends of the later steps when a chain does not go on, and of the tasks that would open its fans: by those
+    everybody sees that a group does not come any more."""
     if state == "dead":
         reason = reason or "upstream"
     return tuple(
-        End(step.id, state, step.task, result=result, reason=reason, keep_us=keep_us) for step in trees.steps_of(rest)
+        End(task_id, state, name, result=result, reason=reason, keep_us=keep_us) for task_id, name in _later(rest)
     )
+
+
+def _later(chain: Chain) -> Iterator[tuple[str, str]]:
+    """(id, name) of the tasks that a chain still has before it; not of its fans' members."""
+    for one in chain:
+        if isinstance(one, Step):
+            yield one.id, one.task
+        else:
+            assert one.id is not None
+            yield opener_id(one.id), EXPAND
+            yield from _later(one.body or [])
 
 
 def errback_messages(

@@ -27,6 +27,8 @@ logger = logging.getLogger("smallage.task")
 
 CANCELLED: Final = frozenset({"revoked", "terminated", "purged"})
 """Reasons of ends that somebody asked for."""
+MOST_KILLS: Final = 2
+"""Workers that an error callback may take with it."""
 MAX_ENDS: Final = 900
 """Later steps that are ended in the act of the end that stops them."""
 
@@ -102,6 +104,12 @@ def call_errbacks(request: Request, error: BaseException, text: str | None) -> t
             sent.append(errback)
             continue
         assert isinstance(head, Step)
+        if _kills(request):
+            logger.error(
+                "An error callback of %s[%s] killed its worker %d times and is left out: %s",
+                *(request.task, request.id, MOST_KILLS, head.task),
+            )
+            continue
         try:
             call(request, error, text, *head.args, **head.kwargs)
         except Exception:
@@ -109,6 +117,13 @@ def call_errbacks(request: Request, error: BaseException, text: str | None) -> t
     make = Maker(request.app)
     origin = Origin(request.root_id, request.id)
     return plan.errback_messages(sent, request.id, origin, make, _ids_of(request))
+
+
+def _kills(request: Request) -> bool:
+    """True of a follow-up that lost its worker time and again: nothing in it but an error callback can do that, and
+    what else follows is still to come."""
+    claim = request.claim
+    return claim is not None and claim.after is not None and claim.crashes >= MOST_KILLS
 
 
 def takes_the_error(app: Smallage, step: Step) -> Any:
