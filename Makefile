@@ -8,7 +8,7 @@ BIN := .venv/bin
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench peers hops kill-loop trees rate-limit fan-in celery-diff lock clean
+.PHONY: help demo test check format bench peers hops kill-loop trees rate-limit fan-in celery-diff apps-beside-celery lock clean
 .DELETE_ON_ERROR:
 
 help: ## This list
@@ -44,6 +44,9 @@ kill-loop: .venv/.stamp ## Kill workers at random and count what was lost
 
 trees: .venv/.stamp ## 10,000 random workflows with crashes on every store, beside a reference
 	$(BIN)/python -m tests.trees.prove $(ARGS)
+
+apps-beside-celery: .venv/.stamp ## The playlist search's indexing under Smallage and under Celery
+	PYTHONPATH=examples/playlist_search $(BIN)/python -m benchmarks.apps_beside_celery.run $(ARGS)
 
 fan-in: .venv/.stamp ## 100,000 results into a chord's body, in pages and as a list
 	$(BIN)/python -m benchmarks.fan_in $(ARGS)

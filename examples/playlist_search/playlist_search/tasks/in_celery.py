@@ -1,6 +1,6 @@
 """The tasks in Celery's spelling: one file that runs under Celery and under smallage-as-celery.
 
-What Celery cannot do is done around it: how far a run is stands in the database, because a group of Celery's tells it in
+What Celery cannot do is done around it: how far a run is stands in the database, because a group of Celery tells it in
 one read per task; a video that failed for good returns so instead of raising, because a chord with a failed task does
 not call its body; and a second click sends the run again only if no worker has begun it.
 """
