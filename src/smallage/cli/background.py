@@ -171,6 +171,7 @@ def as_service(
     """What makes a service of a command: its file of log lines, its pid file, another user, the background. The marks
     of `-n` in both names are filled in for the worker `node`. Raises ImproperlyConfigured and OSError."""
     from smallage.worker.options import file_name, node_name
+    from smallage.worker.settle_in import write_to
 
     logfile, pidfile = (name and os.path.abspath(file_name(name, node_name(node))) for name in (logfile, pidfile))
     with ExitStack() as around:
@@ -180,15 +181,7 @@ def as_service(
             set_umask(umask)
             maybe_drop_privileges(uid, gid)
             if logfile:
-                _write_to(logfile)
+                write_to(logfile)
         if pidfile:
             around.enter_context(Pidfile(pidfile))
         yield
-
-
-def _write_to(logfile: str) -> None:
-    """Send what this process and its children write to stderr, the log among it, to the file."""
-    sys.stderr.flush()
-    number = os.open(logfile, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
-    os.dup2(number, 2)
-    os.close(number)

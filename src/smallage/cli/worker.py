@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import ExitStack
 from typing import Any
@@ -29,6 +30,9 @@ def run_worker(found: dict[str, Any], log_values: bool = False) -> int:
         by_need = pool_named(values.get("pool") or "processes") == "processes"
         values["concurrency"] = least if by_need else most  # other pools keep their size, and idle places cost nothing
         values["autoscale"] = (most, least) if by_need else None
+    pattern = found.get("_logfile") or ""
+    if "%i" in pattern or "%I" in pattern:
+        values["logfile"] = os.path.abspath(pattern)
     service = {name[1:]: found[name] for name in _SERVICE if found.get(name) is not None}
     with ExitStack() as around:
         try:

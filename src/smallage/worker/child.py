@@ -28,7 +28,7 @@ from smallage.worker.finish import GivenUp, Patience
 from smallage.worker.limits import Limits
 from smallage.worker.line import Line, Word
 from smallage.worker.logs import configure, settle
-from smallage.worker.options import PoolName, WorkerOptions
+from smallage.worker.options import PoolName, WorkerOptions, file_name, node_name
 from smallage.worker.panel import Panel
 from smallage.worker.plan import Plan, plan_for
 from smallage.worker.pools import make_pool
@@ -78,6 +78,9 @@ def main(start: Start, line: Line, board: Board) -> NoReturn:
         if os.getppid() != start.host.pid:  # it has died already
             os._exit(1)
         settle_in.leave_signals_to_the_supervisor()
+        if start.options.logfile:
+            node = node_name(start.options.node)
+            settle_in.write_to(file_name(start.options.logfile, node, start.number + 1))
         settle_in.dump_stacks_on_usr1()
         configure(start.options.log_level, start.options.log_format, f"Child-{start.number + 1}")
         code = _live(start, line, board)

@@ -57,6 +57,8 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     node: str = ""
     log_level: str = "WARNING"
     log_format: Literal["text", "json"] = "text"
+    logfile: str = ""
+    """A file for each child, with %i or %I in it; empty: children write where their worker does."""
     log_values: bool = False
     """Show results and errors in the lines about tasks, as Celery does. They may hold secrets."""
     burst: bool = False
@@ -88,14 +90,16 @@ def node_name(pattern: str) -> str:
     return _filled_in(pattern, host, host.partition(".")[0])
 
 
-def file_name(pattern: str, node: str) -> str:
-    """A file of the worker `node`, such as `/var/log/%n.log`, with the same placeholders; %n is the node's name."""
+def file_name(pattern: str, node: str, child: int = 0) -> str:
+    """A file of the worker `node`, such as `/var/log/%n.log`, with the same placeholders; %n is the node's name, %i the
+    number of the child from 1, %I the same behind a dash. The worker itself is 0, with nothing for %I."""
     name, _, host = node.partition("@")
-    return _filled_in(pattern, host, name)
+    return _filled_in(pattern, host, name, child)
 
 
-def _filled_in(pattern: str, host: str, name: str) -> str:
-    marks = {"%h": host, "%n": name, "%d": host.partition(".")[2], "%i": "0", "%I": "", "%%": "%"}
+def _filled_in(pattern: str, host: str, name: str, child: int = 0) -> str:
+    number = {"%i": str(child), "%I": f"-{child}" if child else ""}
+    marks = {"%h": host, "%n": name, "%d": host.partition(".")[2], "%%": "%", **number}
     return re.sub("%[hndiI%]", lambda mark: marks[mark[0]], pattern)
 
 

@@ -42,6 +42,14 @@ def _open_descriptors() -> list[int]:
     return [int(name) for name in os.listdir(folder)]
 
 
+def write_to(path: str) -> None:
+    """Send what this process writes to stderr, the log among it, to a file."""
+    sys.stderr.flush()
+    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
+    os.dup2(number, 2)
+    os.close(number)
+
+
 def leave_signals_to_the_supervisor() -> None:
     """A signal to the whole group (Ctrl-C, systemd) is the supervisor's to act on. Not SIG_IGN, which programs started
     by a task would inherit; and what a task forks gets the usual handlers back."""
