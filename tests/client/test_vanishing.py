@@ -241,7 +241,7 @@ def test_everybody_sees_that_a_group_does_not_come(shop: Shop, kind: str, end: s
         shop.store.purge("celery")
     shop.run()
     nobody_waits(shop, handle, gone=start if end == "is purged" else "")
-    header = GroupResult(header_of(handle).id, app=shop.app)
+    header: GroupResult[Any] = GroupResult(header_of(handle).id, app=shop.app)
     assert header.ready()
     assert header.snapshot().failed
     if end in ("fails", "dies"):
@@ -255,7 +255,8 @@ def test_what_comes_behind_an_ignored_task_is_passed_over(shop: Shop, kind: str)
     handle = shop.send(kind)
     shop.fails = Ignore
     shop.run()
-    for one in (handle, another(shop, handle), GroupResult(header_of(handle).id, app=shop.app)):
+    header: GroupResult[Any] = GroupResult(header_of(handle).id, app=shop.app)
+    for one in (handle, another(shop, handle), header):
         assert one.ready()
         assert not one.failed()
         one.get(timeout=0)
