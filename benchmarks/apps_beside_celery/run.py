@@ -56,17 +56,18 @@ class System:
     worker: tuple[str, ...]
 
 
-IN_CELERY = ("-m", "celery", "-A", "playlist_search.tasks.in_celery", "worker", "-P", "threads", "-c", str(THREADS))
+IN_CELERY = ("-m", "celery", "-A", "playlist_search.tasks.in_celery", "worker", "-l", "WARNING", "-P", "threads")
 
 
-def systems() -> list[System]:
+def systems(celery: str) -> list[System]:
+    """All of them; `celery` is the interpreter of the real one."""
     own = sys.executable
     as_celery = ROOT / "packages" / "smallage-as-celery" / "src"
-    native = ("-m", "smallage", "worker", "playlist_search.worker", "-P", "threads", "-c", str(THREADS))
+    native = ("-m", "smallage", "worker", "playlist_search.worker", "-P", "threads")
     return [
         System("Smallage", own, (EXAMPLE,), "smallage", native),
-        System("smallage-as-celery", own, (EXAMPLE, as_celery), "celery", (*IN_CELERY, "-l", "WARNING")),
-        System("Celery 5.7", celery_python(), (EXAMPLE,), "celery", (*IN_CELERY, "-l", "WARNING")),
+        System("smallage-as-celery", own, (EXAMPLE, as_celery), "celery", IN_CELERY),
+        System("Celery 5.7", celery, (EXAMPLE,), "celery", IN_CELERY),
     ]
 
 
@@ -110,13 +111,13 @@ class Trial:
         }
         self._workers: list[subprocess.Popen[bytes]] = []
 
-    def start_worker(self) -> None:
+    def start_worker(self, threads: int = THREADS) -> None:
         number = len(self._workers) + 1
-        log = (self._folder / f"worker-{number}.log").open("wb")
-        argv = [self.system.python, *self.system.worker, "-n", f"w{number}@%h"]
-        self._workers.append(
-            subprocess.Popen(argv, env=self.environment, cwd=self._folder, stdout=log, stderr=log, process_group=0)
-        )
+        argv = [self.system.python, *self.system.worker, "-c", str(threads), "-n", f"w{number}@%h"]
+        with (self._folder / f"worker-{number}.log").open("wb") as log:
+            self._workers.append(
+                subprocess.Popen(argv, env=self.environment, cwd=self._folder, stdout=log, stderr=log, process_group=0)
+            )
 
     def kill_worker(self) -> None:
         """kill -9 of the first worker, all its processes."""
@@ -133,10 +134,10 @@ class Trial:
     def memory(self) -> int:
         return int(self._redis.info("memory")["used_memory"])
 
-    def visit(self, videos: int, visitors: int, kills: bool) -> dict[str, Any]:
+    def visit(self, videos: int, visitors: int, kills: bool, every: float = EVERY) -> dict[str, Any]:
         """Let the users do what they do; returns what they saw, and Redis's memory."""
         empty = self.memory()
-        argv = [self.system.python, HERE / "visit.py", videos, visitors, EVERY, PATIENCE]
+        argv = [self.system.python, HERE / "visit.py", videos, visitors, every, PATIENCE]
         with watched_peak(self.memory) as peak:
             with subprocess.Popen(
                 list(map(str, argv)), env=self.environment, cwd=self._folder, stdout=subprocess.PIPE, text=True
@@ -195,7 +196,7 @@ def summary(normal: list[dict[str, Any]], killed: list[dict[str, Any]]) -> dict[
     """A column of the table: medians of the rounds; the visitors of all rounds together."""
 
     def median(rounds: list[dict[str, Any]], name: str) -> float:
-        return statistics.median(one[name] for one in rounds if one[name] is not None)
+        return float(statistics.median(one[name] for one in rounds if one[name] is not None))
 
     def kib(name: str) -> str:
         return f"{median(normal, name) / 1024:,.0f} KiB"
@@ -230,7 +231,9 @@ def main() -> None:
     parser.add_argument("--systems", help="a part of the titles, comma separated")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    chosen = [s for s in systems() if not given.systems or any(p in s.title for p in given.systems.split(","))]
+    chosen = [
+        s for s in systems(celery_python()) if not given.systems or any(p in s.title for p in given.systems.split(","))
+    ]
     seen: dict[str, dict[str, list[dict[str, Any]]]] = {system.title: {"normal": [], "killed": []} for system in chosen}
     for number in range(given.rounds):
         for system in chosen:  # in turns, so that what else the machine does meets all of them

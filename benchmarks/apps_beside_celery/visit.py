@@ -14,9 +14,10 @@ import sys
 import time
 from dataclasses import dataclass, field
 
+from sqlalchemy import func, select
+
 from playlist_search import library, runs, services, tokens
 from playlist_search.models import RunVideo, User
-from sqlalchemy import func, select
 
 LOOK_EVERY = 0.02
 
