@@ -291,6 +291,26 @@ def test_a_store_that_stays_away(bench, add, pauses):
     assert pauses == [3.0]
 
 
+def test_a_store_that_never_answers_is_not_asked_for_minutes(bench, add, pauses, monkeypatch):
+    """Each attempt costs the store's own time-outs."""
+    clock = [0.0]
+    monkeypatch.setattr("smallage.app.patience.time.monotonic", lambda: clock[0])
+
+    def silent(messages):
+        clock[0] += 6.0
+        raise StoreUnavailable("no answer in time")
+
+    monkeypatch.setattr(bench.app.store, "push", silent)
+    with pytest.raises(StoreUnavailable, match="Check that it runs"):
+        add.delay(1)
+    assert (clock, pauses) == ([12.0], [0.0])
+    clock[0] = 0.0
+    pauses.clear()
+    with pytest.raises(StoreUnavailable):
+        add.apply_async((1,), retry_policy={"max_retries": 4, "interval_start": 10, "interval_max": 10})
+    assert (clock, pauses) == ([30.0], [10.0] * 4)
+
+
 def test_the_url_in_an_error_has_no_password():
     app = Smallage("shop", broker="amqp://user:secret@host", set_as_current=False)
     with pytest.raises(ImproperlyConfigured) as refusal:

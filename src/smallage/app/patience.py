@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from smallage.app.stored import Stored
 from smallage.core.errors import StoreUnavailable
 
 R = TypeVar("R")
+
+SLOW_S: Final = 10.0
+"""So many seconds may be lost in attempts, beside the pauses between them; then there is no further one. A server that
+refuses is told from one that never answers: whoever calls waits for seconds, not for minutes."""
 
 
 class Patient(Stored):
@@ -21,13 +25,16 @@ class Patient(Stored):
         retry: bool | None = None,
         policy: Mapping[str, Any] | None = None,
         failed: StoreUnavailable | None = None,
+        began: float | None = None,
     ) -> R:
         """`act()`, tried again as `task_publish_retry_policy` says while it raises StoreUnavailable. `failed` is the
-        first attempt's error if it was made already. Every act of a store may be repeated."""
+        first attempt's error if it was made already, `began` (monotonic, seconds) when. Every act of a store may be
+        repeated."""
         pauses = self._pauses(retry, policy)
+        until = (time.monotonic() if began is None else began) + sum(pauses) + SLOW_S
         while True:
             if failed is not None:
-                if not pauses:
+                if not pauses or time.monotonic() >= until:
                     said = str(failed)
                     raise StoreUnavailable(
                         f"{said}{'' if said.endswith(('.', '?', '!')) else '.'} Check that it runs and that its URL is "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -138,10 +139,11 @@ class Sending(Patient):
         store = self._store
         if store is None:
             store = self.patiently(lambda: self.store, retry, policy)
+        began = time.monotonic()
         try:
             verdicts = store.push(messages)
         except StoreUnavailable as error:
-            verdicts = self.patiently(lambda: store.push(messages), retry, policy, error)
+            verdicts = self.patiently(lambda: store.push(messages), retry, policy, error, began)
         for verdict, message in zip(verdicts, messages, strict=True):
             if verdict != "ok" and verdict != "dup":
                 refuse(verdict, message.id)

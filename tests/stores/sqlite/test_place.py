@@ -38,7 +38,15 @@ def test_file_and_folders_are_for_the_owner_only(store: SqliteStore, path: Path)
 
 
 @pytest.mark.parametrize(
-    "url", ["sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite:///folder/", "sqlite:///a.db?x=1"]
+    "url",
+    [
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///:memory:",
+        "sqlite:///folder/",
+        "sqlite:///a.db?x=1",
+        "sqlite:///per%cent.db",
+    ],
 )
 def test_urls_that_name_no_file(url: str) -> None:
     with pytest.raises(ImproperlyConfigured):
@@ -49,6 +57,19 @@ def test_relative_and_absolute_urls(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(tmp_path)
     assert place.path_of("sqlite:///a/q.db", "smallage") == tmp_path.resolve() / "a" / "q.db"
     assert place.path_of("sqlite:////var/x%20y/q.db", "smallage") == Path("/var/x y/q.db")
+
+
+@pytest.mark.parametrize(
+    "folder", ["with space", "wie schön €", "q?", "ha#sh", "100%", "a%20b", "a;b", "new\nline", "a&b=1"]
+)
+def test_a_folder_may_have_any_name(tmp_path: Path, folder: str) -> None:
+    from urllib.parse import quote
+
+    store = open_store(f"sqlite:///{quote(str(tmp_path / folder / 'q.db'))}")
+    store.setup()
+    store.push([task(1)])
+    store.close()
+    assert (tmp_path / folder / "q.db").exists()
 
 
 def test_a_namespace_has_a_file_of_its_own(path: Path) -> None:

@@ -27,14 +27,20 @@ def path_of(url: str, namespace: str) -> Path:
             f"{url!r} is no SQLite URL: write sqlite:///relative/path or sqlite:////absolute/path"
         )
     text = url[len(PREFIX) :]
+    if "?" in text or ":memory:" in text:
+        raise ImproperlyConfigured(
+            "The SQLite store takes no '?' options and no :memory:; for tests use memory://, and for a question mark in "
+            "a file's name write %3F"
+        )
     if "%" in text:
-        from urllib.parse import unquote
+        from urllib.parse import unquote_to_bytes
 
-        text = unquote(text)
+        try:
+            text = unquote_to_bytes(text).decode()
+        except UnicodeDecodeError:
+            raise ImproperlyConfigured(f"{url!r} has a '%' that stands for no character; write %25 for it") from None
     if not text or text.endswith("/") or "\0" in text:
         raise ImproperlyConfigured("A SQLite URL names a file, such as sqlite:///.smallage/queue.db")
-    if text.partition("?")[0] != text or ":memory:" in text:
-        raise ImproperlyConfigured("The SQLite store takes no '?' options and no :memory:; for tests use memory://")
     path = Path(text).expanduser()
     if namespace != "smallage":
         if not namespace or "/" in namespace or namespace.startswith("."):
