@@ -29,8 +29,8 @@ def path_of(url: str, namespace: str) -> Path:
     text = url[len(PREFIX) :]
     if "?" in text or ":memory:" in text:
         raise ImproperlyConfigured(
-            "The SQLite store takes no '?' options and no :memory:; for tests use memory://, and for a question mark in "
-            "a file's name write %3F"
+            "The SQLite store takes no '?' options and no :memory:; for tests use memory://, and for a question mark "
+            "in a name write %3F"
         )
     if "%" in text:
         from urllib.parse import unquote_to_bytes
