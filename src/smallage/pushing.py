@@ -179,29 +179,20 @@ def _push_rows(
     keep_us = options.keep_us(app.conf.result_expires, False)
     offset = 0
     waiting: list[bytes] = []
+
+    def push(**last: Any) -> None:
+        batch = GroupBatch(
+            id=template.id, template=template, offset=offset, rows=tuple(waiting), keep_us=keep_us, **last
+        )
+        push_group(app, batch, call)
+
     try:
         for step in _steps(rows, len):
             if waiting:
-                batch = GroupBatch(
-                    id=template.id,
-                    template=template,
-                    offset=offset,
-                    rows=tuple(waiting),
-                    keep_us=keep_us,
-                )
-                push_group(app, batch, call)
+                push()
                 offset += len(waiting)
             waiting = step
-        batch = GroupBatch(
-            id=template.id,
-            template=template,
-            offset=offset,
-            rows=tuple(waiting),
-            seal=True,
-            body=body,
-            keep_us=keep_us,
-        )
-        push_group(app, batch, call)
+        push(seal=True, body=body)
     except BaseException:
         if offset:
             _give_up(app, template, offset)

@@ -103,16 +103,20 @@ class HistoryStore(Wrapper):
         ids += [m.id for m in batch.also]
         return self._pushing(ids, lambda: self.inner.group_push(batch), lambda verdict: [verdict] * len(ids))
 
-    def _pushing(self, ids: list[str], act: Callable[[], Any], verdicts: Callable[[Any], list[str]]) -> Any:
+    def _asked(self, ids: list[str], act: Callable[[], Any]) -> Any:
+        """The answer to a push of these; what fails, or may have happened, is noted here."""
         self.history.extend(("invoke", "push", {"id": i}) for i in ids)
         try:
-            answer = act()
+            return act()
         except StoreUnavailable:
             self.history.extend(("info", "push", {"id": i}) for i in ids)
             raise
         except StoreError:
             self.history.extend(("fail", "push", {"id": i}) for i in ids)
             raise
+
+    def _pushing(self, ids: list[str], act: Callable[[], Any], verdicts: Callable[[Any], list[str]]) -> Any:
+        answer = self._asked(ids, act)
         told = verdicts(answer)
         refused = bool({"conflict", "full"} & set(told))
         self.history.extend(
@@ -160,15 +164,7 @@ class HistoryStore(Wrapper):
     def fire(self, name: str, instant_us: int, message: Message | None, skip: bool = False) -> FireVerdict:
         """As the store's `fire`."""
         ids = [message.id] if message is not None and not skip else []
-        self.history.extend(("invoke", "push", {"id": i}) for i in ids)
-        try:
-            verdict = self.inner.fire(name, instant_us, message, skip)
-        except StoreUnavailable:
-            self.history.extend(("info", "push", {"id": i}) for i in ids)
-            raise
-        except StoreError:
-            self.history.extend(("fail", "push", {"id": i}) for i in ids)
-            raise
+        verdict: FireVerdict = self._asked(ids, lambda: self.inner.fire(name, instant_us, message, skip))
         event = {"fired": "ok", "late": "info"}.get(verdict, "fail")
         self.history.extend((event, "push", {"id": i, "verdict": verdict}) for i in ids)
         return verdict

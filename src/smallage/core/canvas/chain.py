@@ -6,17 +6,20 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from smallage.core.canvas import printing
+from smallage.core.canvas.members import Membered
 from smallage.core.canvas.signature import Ids, Signature, as_list, members_of
 
 
 @Signature.register_type()
-class chain(Signature):
+class chain(Membered):
     """`chain(a, b, c)` or `chain([a, b, c])`: each gets the result of the one before, ahead of its own arguments.
 
     The same as `a | b | c`, except that a group of one member is taken for the member wherever it stands. So the
     outcome need not be a chain: `chain(group(a, b), c)` is a chord. With options it is always a chain, of the
     members as they are.
     """
+
+    kind = "chain"
 
     def __new__(cls, *tasks: Any, **options: Any) -> Any:
         one = tasks[0] if len(tasks) == 1 else None
@@ -38,32 +41,6 @@ class chain(Signature):
         made = dict.__new__(cls)
         Signature.__init__(made, "celery.chain", (), {"tasks": list(tasks)}, subtask_type="chain", **options)
         return made
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any], app: Any = None) -> Signature:
-        made = cls.of(
-            members_of(data["kwargs"].get("tasks") or (), "chain"),
-            app=app,
-            options=data.get("options"),
-            immutable=bool(data.get("immutable")),
-        )
-        made.args = data.get("args") or ()
-        return made
-
-    @property
-    def tasks(self) -> list[Signature]:
-        """The members, in order."""
-        members: list[Signature] = self["kwargs"]["tasks"]
-        return members
-
-    @tasks.setter
-    def tasks(self, tasks: Iterable[Signature]) -> None:
-        self["kwargs"]["tasks"] = list(tasks)
-
-    def own_app(self) -> Any:
-        if self._app is not None:
-            return self._app
-        return self.tasks[0].own_app() if self.tasks else None
 
     def steps(self, args: Any = None, kwargs: Any = None) -> list[Signature]:
         """What runs when it is sent with these arguments, as copies in order.

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from smallage.core.canvas import printing
+from smallage.core.canvas.members import Membered
 from smallage.core.canvas.signature import Ids, Signature, as_list, hook, members_of, signature_of
 
 OWN: Final = frozenset({"task_id", "group_id", "group_index", "chord", "root_id", "parent_id"})
@@ -13,8 +14,10 @@ OWN: Final = frozenset({"task_id", "group_id", "group_index", "chord", "root_id"
 
 
 @Signature.register_type()
-class group(Signature):
+class group(Membered):
     """Signatures to be sent together: `group(a, b)` or `group([a, b])`. Options go to every member."""
+
+    kind = "group"
 
     def __init__(self, *tasks: Any, **options: Any) -> None:
         members: Any = tasks
@@ -25,32 +28,6 @@ class group(Signature):
             elif isinstance(members, Mapping):
                 members = [signature_of(members, "A member").clone()]
         super().__init__("celery.group", (), {"tasks": members_of(members, "group")}, subtask_type="group", **options)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any], app: Any = None) -> Signature:
-        made = cls(
-            members_of(data["kwargs"].get("tasks") or (), "group"),
-            app=app,
-            options=data.get("options"),
-            immutable=bool(data.get("immutable")),
-        )
-        made.args = data.get("args") or ()
-        return made
-
-    @property
-    def tasks(self) -> list[Signature]:
-        """The members, in order."""
-        members: list[Signature] = self["kwargs"]["tasks"]
-        return members
-
-    @tasks.setter
-    def tasks(self, tasks: Iterable[Signature]) -> None:
-        self["kwargs"]["tasks"] = list(tasks)
-
-    def own_app(self) -> Any:
-        if self._app is not None:
-            return self._app
-        return self.tasks[0].own_app() if self.tasks else None
 
     def flat(self, args: Any = None, kwargs: Any = None, **options: Any) -> list[Signature]:
         """What is sent: copies of the members, with these arguments before their own and these options over theirs.
