@@ -17,6 +17,7 @@ def test_an_announced_session_is_seen(store: Store, clock: FakeClock) -> None:
         concurrency=8,
         queues=("a", "b"),
         names=("add", "mul"),
+        listens=False,
     )
     store.announce("s1", info)
     (seen,) = store.workers()

@@ -41,6 +41,10 @@ if pool := os.environ.get("SAMPLE_POOL"):
     app.conf.update(worker_pool=pool, worker_concurrency=600)
 
 
+if "SAMPLE_DEAF" in os.environ:
+    app.conf.worker_enable_remote_control = False
+
+
 def _tell_of(signal: signals.Signal) -> None:
     def tell(**_: Any) -> None:
         if "SAMPLE_MOMENTS" in os.environ:

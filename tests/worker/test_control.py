@@ -14,7 +14,8 @@ from smallage.control import inspect_command
 from smallage.control.asking import nodes
 from smallage.core.errors import ImproperlyConfigured
 from smallage.hosts import this_host
-from smallage.stores.base import Host, LimitSpec, SessionInfo
+from smallage.stores.base import Host, LimitSpec, Order, SessionInfo
+from smallage.worker.board import Farewell
 from smallage.worker.inprocess import InProcessWorker
 
 LONG = 30
@@ -52,6 +53,24 @@ def test_ping(app):
         assert app.control.inspect(pattern="a*", timeout=LONG).ping() == {"a@x": {"ok": "pong"}}
     assert app.control.inspect(timeout=0.1).ping() is None
     assert app.control.ping(timeout=0.1) == []
+
+
+def test_a_worker_without_remote_control_hears_nothing(app, gate):
+    app.conf.worker_enable_remote_control = False
+    with InProcessWorker(app, node="a@x") as worker:
+        assert nodes(app) == {}
+        assert app.control.inspect(timeout=LONG).ping() is None  # at once: it is not waited for
+        assert app.control.shutdown(reply=True, timeout=LONG) == []
+        (view,) = app.store.workers()
+        assert app.store.control(Order(view.session, "ask", "ticket", 0, '{"method": "shutdown"}'))
+        running, waiting = gate.delay(1), gate.apply_async((2,), countdown=LONG)
+        assert gate.inside.wait(LONG)  # it works on
+        app.control.revoke([running.id, waiting.id], terminate=True)  # an act of the store, which holds
+        app.control.rate_limit("hold", "1/h")
+        assert (running.state, waiting.state) == ("REVOKED", "REVOKED")
+        assert app.store.limits()["task:hold"].override == LimitSpec(1, 3_600_000_000)
+        assert worker.engine.farewell == Farewell.NONE
+        gate.go.set()
 
 
 def test_what_runs_and_what_waits(app, gate):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from smallage.app import Smallage
+from smallage.cli.group import cli
+from smallage.stores.base import Order
 from tests.worker import sample
 from tests.worker.conftest import PATIENCE, Moments, Worker, until
 
@@ -51,6 +56,27 @@ def test_a_pool_of_threads_keeps_its_size(start: Start, app: Smallage) -> None:
     until(lambda: processes(app) == 1)
     said = app.control.pool_grow(1, reply=True, timeout=PATIENCE)
     assert "keeps its size" in said[0]["w@x"]["error"]
+
+
+def test_a_worker_without_remote_control_works_on(
+    start: Start, app: Smallage, moments: Moments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAMPLE_DEAF", "1")
+    worker = start("-P", "processes", "-c", "1", "-n", "w@x")
+    until(lambda: len(app.store.workers()) == 1)
+    (view,) = app.store.workers()
+    assert app.control.inspect(timeout=PATIENCE).ping() is None
+    for kind, text in (("shutdown", ""), ("ask", '{"method": "shutdown"}'), ("ask", '{"method": "ping"}')):
+        app.store.control(Order(view.session, kind, "ticket", 0, text))
+    result = sample.hold.delay(str(Path(os.environ["SAMPLE_MOMENTS"]).parent / "gate"))
+    moments.next("started")
+    result.revoke(terminate=True)  # what the store itself orders is done
+    assert sample.add.delay(1, 2).get(timeout=PATIENCE) == 3
+    assert app.store.answers("ticket") == {}
+    stop = CliRunner().invoke(cli, ["workers", "stop", "w@x"])
+    assert stop.exit_code == 2
+    assert "hears no orders (worker_enable_remote_control is off)" in stop.output
+    assert "Stopping" not in worker.peek()
 
 
 def test_what_was_ordered_holds_for_later_children(start: Start, app: Smallage) -> None:

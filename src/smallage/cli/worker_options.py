@@ -89,7 +89,7 @@ OPTIONS = (
     Option(("-I", "--include"), "include", comma_list, "Further modules with tasks, comma separated."),
     Option(("-n", "--hostname"), "node", str, "Name of this worker, such as w1@%h."),
     Option(("-l", "--loglevel", "--log-level"), "log_level", str, "debug, info, warning (default), error.", LEVELS),
-    Option(("-f", "--logfile"), "_logfile", str, "Log to this file; takes the marks of -n; with %i: one for each child."),
+    Option(("-f", "--logfile"), "_logfile", str, "Log to this file; takes the marks of -n; %i: one for each child."),
     Option(("--log-format",), "log_format", str, "text or json.", ("text", "json")),
     Option(("--burst",), "burst", "flag", "Exit when all queues served are empty."),
     Option(("--purge", "--discard"), "purge", "flag", "First remove what waits in the queues served, for good."),

@@ -8,6 +8,7 @@ import click
 
 from smallage.cli.output import instant, json_option, print_rows
 from smallage.cli.target import exit_codes, open_store
+from smallage.core.errors import ImproperlyConfigured
 from smallage.stores.base import Order
 
 if TYPE_CHECKING:
@@ -53,7 +54,11 @@ def stop_workers(node: str) -> None:
     """Have the worker NODE finish what it runs and end."""
     with exit_codes():
         store = open_store()
-        inboxes = {view.info.inbox: view.session for view in store.workers() if view.info.node == node}
+        meant = [view for view in store.workers() if view.info.node == node]
+        if any(not view.info.listens for view in meant):
+            told = f"The worker '{node}' hears no orders (worker_enable_remote_control is off); send its process TERM."
+            raise ImproperlyConfigured(told)
+        inboxes = {view.info.inbox: view.session for view in meant}
         for session in inboxes.values():
             store.control(Order(session, "shutdown"))
     if not inboxes:

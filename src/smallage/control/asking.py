@@ -33,13 +33,13 @@ class Question(msgspec.Struct, frozen=True):
 
 
 def nodes(app: Smallage) -> dict[str, list[SessionView]]:
-    """The sessions of the workers that are not known to be dead, by the worker's name."""
+    """The sessions of the workers that listen and are not known to be dead, by the worker's name."""
     here = this_host(os.getpid())
     dead = frozenset(app.store.dead_peers())
     now = time.time_ns() // 1000
     found: dict[str, list[SessionView]] = {}
     for view in app.store.workers():
-        if view.session in dead or proven_dead(view.info.host, here) or _overdue(view, now):
+        if not view.info.listens or view.session in dead or proven_dead(view.info.host, here) or _overdue(view, now):
             continue
         found.setdefault(view.info.node or view.session, []).append(view)
     return found

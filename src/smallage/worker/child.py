@@ -263,6 +263,7 @@ class Child:
             queues=tuple(self.panel.queues),
             names=tuple(sorted(self.app.tasks)),
             lease_us=self.plan.lease_us,
+            listens=self.plan.listens,
         )
 
     def run(self) -> None:

@@ -162,6 +162,7 @@ class InProcessWorker:
                 queues=self.queues,
                 names=tuple(sorted(self.app.tasks)),
                 lease_us=round(self.lease * 1e6),
+                listens=self.app.conf.worker_enable_remote_control,
             ),
         )
 
@@ -192,7 +193,7 @@ class InProcessWorker:
     def _obey(self, order: Order) -> None:
         if order.kind == "cancel":
             self._cancel(order.id, order.tok)
-        elif order.kind == ASK:
+        elif order.kind == ASK and self.app.conf.worker_enable_remote_control:
             question = msgspec.json.decode(order.text, type=Question)
             value = self._shut_down() if question.method == "shutdown" else self._asked(question)
             if order.id:

@@ -27,6 +27,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     max_memory: int | None = None
     prefetch_bound: int | None = None
     lease_us: int
+    listens: bool = True
+    """Hear questions and orders of `app.control` (`worker_enable_remote_control`)."""
 
     @property
     def slots(self) -> int:
@@ -70,6 +72,7 @@ def plan_for(app: Any, options: WorkerOptions, pool: PoolName | None) -> Plan:
         max_memory=options.max_memory_per_child or conf.worker_max_memory_per_child,
         prefetch_bound=_prefetch_bound(conf, options, places),
         lease_us=round(options.lease * 1e6),
+        listens=conf.worker_enable_remote_control,
     )
 
 

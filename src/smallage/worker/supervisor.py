@@ -312,6 +312,9 @@ class Supervisor:
                 self._obey(order)
 
     def _obey(self, order: Order) -> None:
+        if order.kind in (ASK, "shutdown") and self.plan is not None and not self.plan.listens:
+            logger.debug("An order was not heard: worker_enable_remote_control is off")
+            return
         match order.kind:
             case "cancel":
                 for child in self._children:

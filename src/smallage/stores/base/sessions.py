@@ -43,6 +43,8 @@ class SessionInfo(msgspec.Struct, frozen=True, kw_only=True):
     names: tuple[str, ...] = ()
     """Registered task names: parked tasks of these names come back."""
     lease_us: int = LEASE_US
+    listens: bool = True
+    """False: its worker hears no questions and no orders but those of the store itself, to stop a body."""
 
 
 class SessionView(msgspec.Struct, frozen=True, kw_only=True):
