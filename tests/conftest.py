@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import redis
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from smallage.app import current
 from tests import redis_server
 from tests.redis_server import RedisServer
+from tests.sentinel_servers import Watched
 
 # No test asserts on time, Hypothesis's own deadline included; the seeds of a failing run are printed.
 settings.register_profile("smallage", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
@@ -79,6 +81,21 @@ def start_redis() -> Iterator[Callable[..., RedisServer]]:
                 _missing_server()
             named = {name.replace("_", "-"): value for name, value in options.items()}
             return stack.enter_context(redis_server.private_server(named))
+
+        yield start
+
+
+@pytest.fixture
+def start_watched() -> Iterator[Callable[..., Watched]]:
+    """`start_watched(sentinels=3, password="x")` starts a master, its replica and the sentinels that watch them."""
+    with contextlib.ExitStack() as stack:
+
+        def start(**how: Any) -> Watched:
+            binary = redis_server.find_binary()
+            if binary is None:
+                _missing_server()
+                raise AssertionError("unreachable")
+            return Watched(binary, stack, **how)
 
         yield start
 

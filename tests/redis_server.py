@@ -61,6 +61,8 @@ class RedisServer:
         self.options = {"save": "", "appendonly": "no", **(options or {})}
         self.folder = Path(tempfile.mkdtemp(prefix="smallage-redis-"))
         self.port = 0
+        self.password: str | None = None
+        """What `client` logs in with."""
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -109,17 +111,13 @@ class RedisServer:
 
     def client(self) -> redis.Redis:
         """A client of its own for looking behind the store's back; close it when done."""
-        return redis.Redis(unix_socket_path=str(self.folder / "socket"))
+        return redis.Redis(unix_socket_path=str(self.folder / "socket"), password=self.password)
 
     def _launch(self) -> None:
         (self.folder / "socket").unlink(missing_ok=True)  # a killed server leaves its socket behind
-        arguments = [str(self.binary), "--bind", "127.0.0.1", "--port", str(self.port)]
-        arguments += ["--dir", str(self.folder), "--unixsocket", str(self.folder / "socket")]
-        for name, value in self.options.items():
-            arguments += [f"--{name}", value]
         with (self.folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
-                arguments,
+                self._arguments(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -131,6 +129,13 @@ class RedisServer:
         except BaseException:
             self.kill()
             raise
+
+    def _arguments(self) -> list[str]:
+        arguments = [str(self.binary), "--bind", "127.0.0.1", "--port", str(self.port)]
+        arguments += ["--dir", str(self.folder), "--unixsocket", str(self.folder / "socket")]
+        for name, value in self.options.items():
+            arguments += [f"--{name}", value]
+        return arguments
 
     def _await_ready(self) -> None:
         assert self._process is not None

@@ -278,7 +278,7 @@ def test_namespaces_keep_apps_apart(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "url", ["amqp://u:secret@h//", "sqs://", "sentinel://h:26379/0", "db+postgresql://h/x", "redis", ""]
+    "url", ["amqp://u:secret@h//", "sqs://", "sentinel://:secret@h:26379/0", "db+postgresql://h/x", "redis", ""]
 )
 def test_urls_that_are_no_store(url, project):
     app = Smallage("x", set_as_current=False)

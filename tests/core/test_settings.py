@@ -162,8 +162,8 @@ CELERY = [tuple(line.split()) for line in LINES if line]
 FATES = {
     "works": "broker_url broker_read_url broker_write_url broker_transport_options broker_use_ssl "
     "broker_connection_retry_on_startup broker_connection_max_retries redis_socket_timeout "
-    "redis_socket_connect_timeout result_backend result_expires result_extended result_serializer "
-    "result_accept_content result_compression "
+    "redis_socket_connect_timeout result_backend result_backend_transport_options result_expires result_extended "
+    "result_serializer result_accept_content result_compression "
     "task_default_queue task_default_priority task_inherit_parent_priority task_queues task_routes "
     "task_create_missing_queues task_annotations task_always_eager task_eager_propagates task_store_eager_result "
     "task_track_started task_ignore_result task_store_errors_even_if_ignored task_time_limit task_soft_time_limit "
@@ -426,6 +426,10 @@ def test_one_store():
         store_url.chosen(conf)
     with pytest.raises(ImproperlyConfigured, match="fail over"):
         conf.broker_url = "redis://a;redis://b"
+    with pytest.raises(ImproperlyConfigured, match="fail over"):
+        conf.broker_url = ["sentinel://a", "redis://b"]
+    conf.broker_url = ["sentinel://a:1/0", "sentinel://b:1/0"]
+    assert conf.broker_url == "sentinel://a:1/0;sentinel://b:1/0"
 
 
 def test_what_completes_a_url():
@@ -445,6 +449,51 @@ def test_what_completes_a_url():
         conf.broker_use_ssl = {"keyfile": "x"}
 
 
+def test_what_completes_a_url_of_sentinels():
+    conf = Settings()
+    url = "sentinel://:pw@a:1/0;sentinel://b:2/0;"
+    conf.broker_transport_options = {
+        "master_name": "x",
+        "min_other_sentinels": 1,
+        "sentinel_kwargs": {"password": "p;&", "ssl": True, "ssl_cert_reqs": None, "socket_keepalive": True},
+        "visibility_timeout": 9,
+    }
+    conf.broker_use_ssl = {"ssl_check_hostname": False}
+    assert store_url.complete(url, conf) == (
+        "sentinel://:pw@a:1/0;sentinel://b:2/0?ssl=1&ssl_check_hostname=False&master_name=x&min_other_sentinels=1"
+        "&sentinel_password=p%3B%26&sentinel_ssl=1"
+    )
+    assert "master_name=y&ssl=1" in store_url.complete("sentinel://a?master_name=y", conf)
+    conf.broker_use_ssl = None
+    assert store_url.complete("redis://h", conf) == "redis://h"
+    assert "********" in str(conf.table())
+    assert "p;&" not in str(conf.table())
+
+
+def test_results_have_the_same_sentinels():
+    conf = Settings()
+    conf.result_backend_transport_options = {"master_name": "x", "sentinel_kwargs": {"password": "secret"}}
+    assert store_url.complete("sentinel://a", conf) == "sentinel://a?master_name=x&sentinel_password=secret"
+    conf.broker_transport_options = {"sentinel_kwargs": {"password": "canary"}}
+    with pytest.raises(ImproperlyConfigured, match="differ in sentinel_kwargs") as refusal:
+        store_url.complete("sentinel://a", conf)
+    assert "secret" not in str(refusal.value)
+    assert store_url.complete("redis://a", conf) == "redis://a"
+    conf.broker_transport_options = {"sentinel_kwargs": "canary"}
+    conf.result_backend_transport_options = {}
+    with pytest.raises(ImproperlyConfigured, match="must be a dict") as refusal:
+        store_url.complete("sentinel://a", conf)
+    assert "canary" not in str(refusal.value)
+    conf.broker_transport_options = {"master_name": "x", "sentinel_kwargs": {"ssl_ca_data": "canary"}}
+    with pytest.raises(ImproperlyConfigured, match="'ssl_ca_data', which is not offered") as refusal:
+        store_url.complete("sentinel://a", conf)
+    assert "canary" not in str(refusal.value)
+
+
 def test_places_show_no_secrets():
     assert store_url.place("redis://:secret@h:6379/0?ssl=1") == store_url.place("redis://h") == "redis://h"
     assert store_url.place("redis://h:7/1") == "redis://h:7/1"
+    assert store_url.place("sentinel://:secret@b;sentinel://a:7/0") == store_url.place(
+        "sentinel://a:7,b/?master_name=x"
+    )
+    assert store_url.place("sentinel://:secret@b:x") == ""

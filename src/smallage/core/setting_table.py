@@ -104,7 +104,7 @@ _RESULTS: Final[dict[str, Setting]] = {
     "result_exchange_type": _ignored(_RABBIT, "direct"),
     "result_chord_join_timeout": _ignored("the store starts a chord's body", 3.0),
     "result_chord_retry_interval": _ignored("the store starts a chord's body", 1.0),
-    "result_backend_transport_options": _ignored("results live in the store; broker_transport_options is read", {}),
+    "result_backend_transport_options": _works({}, types.mapping),
     "result_backend_always_retry": _ignored(_AGAIN, False),
     "result_backend_max_retries": _ignored(_AGAIN),
     "result_backend_base_sleep_between_retries_ms": _ignored(_AGAIN),

@@ -12,6 +12,7 @@ from typing import Any, Final
 from smallage.core.errors import ImproperlyConfigured
 from smallage.core.ids import check_queue
 from smallage.core.options import Deferred, limit, priority, seconds_us
+from smallage.core.sentinel_url import is_sentinel
 
 
 def bad(name: str, value: Any, wanted: str) -> ImproperlyConfigured:
@@ -221,17 +222,24 @@ def protocol(name: str, value: Any) -> int:
 def url(name: str, value: Any) -> Any:
     if isinstance(value, (list, tuple)) and len(value) == 1:
         value = value[0]
-    if isinstance(value, (list, tuple)) or (isinstance(value, str) and ";" in value):
+    if isinstance(value, (list, tuple)) and value and all(map(_names_sentinel, value)):
+        value = ";".join(value)
+    if isinstance(value, (list, tuple)) or (isinstance(value, str) and ";" in value and not _names_sentinel(value)):
         raise ImproperlyConfigured(
-            f"{name}: a list of servers to fail over to is not offered; there is one store. Name one server."
+            f"{name}: a list of servers to fail over to is not offered; there is one store. Name one server, or its "
+            "sentinels: sentinel://h1:26379,h2:26379/0?master_name=mymaster."
         )
     if value is not None and not isinstance(value, str):
         raise bad(name, value, "a URL")
     return value
 
 
+def _names_sentinel(value: Any) -> bool:
+    return isinstance(value, str) and is_sentinel(value)
+
+
 def tls(name: str, value: Any) -> Any:
-    """True, or a dict with ssl_cert_reqs, ssl_ca_certs, ssl_certfile, ssl_keyfile."""
+    """True, or a dict with some of TLS_OPTIONS."""
     if value in (None, False) or value is True:
         return value
     if not isinstance(value, Mapping):
@@ -242,10 +250,11 @@ def tls(name: str, value: Any) -> Any:
     return dict(value)
 
 
-TLS_OPTIONS: Final = frozenset({"ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
+TLS_OPTIONS: Final = frozenset({"ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"})
 
 BACKENDS: Final = frozenset(
-    ["redis", "rediss", "valkey", "valkeys", "redis+socket", "unix", "rpc", "cache+memory", "memory", "sqlite", "file"]
+    {"redis", "rediss", "valkey", "valkeys", "redis+socket", "unix", "sentinel", "sentinels"}
+    | {"rpc", "cache+memory", "memory", "sqlite", "file"}
 )
 _NO_BACKEND: Final = frozenset({"", "disabled", "disabled://"})
 

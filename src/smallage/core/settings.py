@@ -236,7 +236,14 @@ def _slips(names: Any) -> dict[str, str]:
 def _censored(name: str, value: Any) -> Any:
     if value and (isinstance(value, str) and any(part in name.lower() for part in _SECRETS)):
         return "********"
-    return value
+    return _without_passwords(value)
+
+
+def _without_passwords(value: Any) -> Any:
+    """`sentinel_kwargs` in `broker_transport_options` has one."""
+    if not isinstance(value, dict):
+        return value
+    return {key: "********" if key == "password" and one else _without_passwords(one) for key, one in value.items()}
 
 
 __all__ = ["OLD_NAMES", "TABLE", "Setting", "Settings", "find", "settings_of"]

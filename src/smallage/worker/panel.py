@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from smallage.control.commands import COMMANDS, State
 from smallage.core import codec
 from smallage.core.errors import DecodeError
+from smallage.core.sentinel_url import is_sentinel, read
 
 if TYPE_CHECKING:
     from smallage.core.message import Claim
@@ -243,6 +244,11 @@ def _queue(name: str) -> dict[str, Any]:
 def _broker(url: str) -> dict[str, Any]:
     from urllib.parse import urlsplit
 
+    if is_sentinel(url):
+        sentinels = read(url)
+        host, port = sentinels.hosts[0]
+        database = sentinels.database or "0"
+        return {"hostname": host, "port": port, "transport": sentinels.scheme, "virtual_host": database}
     parts = urlsplit(url)
     return {
         "hostname": parts.hostname or "",

@@ -21,6 +21,8 @@ SCHEMES = {
     "redis+socket": "redis",
     "valkey": "redis",
     "valkeys": "redis",
+    "sentinel": "redis",
+    "sentinels": "redis",
 }
 
 
@@ -28,8 +30,9 @@ def open(url: str, **options: Any) -> Store:
     """Open the store at `url`; `setup()` is not called.
 
     Schemes: `memory://` (one process), `sqlite:///relative` or `sqlite:////absolute/path`, `redis://`, `rediss://`,
-    `unix://path`, and Celery's and Valkey's spellings of those. Options: `namespace` (default "smallage"), `clock` and
-    `nonce` for tests, and what the store itself takes. Raises ImproperlyConfigured for anything else.
+    `unix://path`, `sentinel://h1,h2/0?master_name=x`, and Celery's and Valkey's spellings of those. Options:
+    `namespace` (default "smallage"), `clock` and `nonce` for tests, and what the store itself takes. Raises
+    ImproperlyConfigured for anything else.
     """
     scheme = url.partition("://")[0].lower() if "://" in url else ""
     if not scheme:
@@ -40,7 +43,8 @@ def open(url: str, **options: Any) -> Store:
     if kind is None:
         raise ImproperlyConfigured(
             f"'{scheme}://' is not a store of Smallage. It keeps tasks in SQLite (sqlite:///path/to/queue.db), "
-            "in Redis or Valkey (redis://, rediss://, unix://, redis+socket://, valkey://) or in memory (memory://)."
+            "in Redis or Valkey (redis://, rediss://, unix://, redis+socket://, valkey://, sentinel://) or in memory "
+            "(memory://)."
         )
     if kind == "memory":
         from smallage.stores import memory

@@ -24,9 +24,16 @@ _FIXED_FROM = {"redis": (8, 3), "valkey": (9, 0)}
 def check(link: Link) -> None:
     """Raise StoreRefused for a server that cannot keep tasks safely; log what is merely unwise."""
     info = _info(link)
+    if info.get("redis_mode") == "sentinel":
+        raise StoreRefused(
+            f"{link.address.shown} is a sentinel and keeps no tasks. To ask it for its master, write "
+            f"sentinel://{link.address.host}:{link.address.port}/0?master_name=mymaster."
+        )
     _version(link.address.shown, info)
     _eviction(link, info)
     _persistence(link.address.shown, info)
+    if link.address.sentinels:
+        _replication(link.address.shown, info)
 
 
 def _info(link: Link) -> dict[str, str]:
@@ -94,4 +101,16 @@ def _persistence(where: str, info: dict[str, str]) -> None:
         logger.warning(
             "Tasks live in Redis's memory: %s has no append-only file, and a restart of the server loses them. "
             "Turn it on with: CONFIG SET appendonly yes, and in redis.conf.", where,
+        )  # fmt: skip
+
+
+def _replication(where: str, info: dict[str, str]) -> None:
+    """What a failover can keep. Nobody waits for replicas, so the last moments are at risk in any case."""
+    if info.get("connected_slaves") == "0":
+        logger.warning("%s: the master has no replica, so there is nothing to fail over to.", where)
+    elif info and "min_slaves_good_slaves" not in info:
+        logger.warning(
+            "%s: a master that is cut off from its replicas goes on taking tasks, and the failover loses them. To have "
+            "it refuse them: CONFIG SET min-replicas-to-write 1, on every server and in redis.conf. With a single "
+            "replica no task is taken then while either of the two is away.", where,
         )  # fmt: skip

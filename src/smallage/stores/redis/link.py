@@ -6,16 +6,21 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from smallage.core.errors import StoreError, StoreFull, StoreRefused, StoreUnavailable
 from smallage.stores.redis import scripts
 from smallage.stores.redis.address import Address
 from smallage.stores.redis.wire import ServerError, Wire, Word, pack
 
+if TYPE_CHECKING:
+    from smallage.stores.redis.sentinels import Sentinels
+
 FIRST_WAIT = 0.05
 LONGEST_WAIT = 1.0
 _AWAY = frozenset({"READONLY", "LOADING", "MASTERDOWN", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "NOREPLICAS", "UNBLOCKED"})
+_ELSEWHERE = frozenset({"READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "UNBLOCKED"})
+"""What a server says that is no longer, or not yet, or alone no good as, the primary: the name may lead elsewhere."""
 _FORBIDDEN = frozenset({"NOAUTH", "NOPERM", "WRONGPASS"})
 GROWING = frozenset({"announce", "fire", "group_push", "push", "push_one", "schedule_put", "setup"})
 """Verbs that a full server refuses."""
@@ -39,6 +44,11 @@ class Link:
         self._pool: deque[Wire] = deque()
         self._pid = os.getpid()
         self._closed = False
+        self._sentinels: Sentinels | None = None
+        if address.sentinels:
+            from smallage.stores.redis.sentinels import Sentinels  # with threading: for those who have some only
+
+            self._sentinels = Sentinels(address)
 
     def run(self, verb: str, *words: Word, repeat: bool = True) -> Any:
         """Run a verb's script. With `repeat` false it is not sent again once it may have happened."""
@@ -63,21 +73,23 @@ class Link:
         """A connection of one's own, for blocking commands; the caller closes it."""
         if self._closed:
             raise StoreUnavailable("The store was closed.")
-        return Wire(self.address)
+        return Wire(self.address) if self._sentinels is None else self._sentinels.dial()
 
     def close(self) -> None:
         self._closed = True
         self._drop(Wire.close)
+        if self._sentinels is not None:
+            self._sentinels.close()
 
     def after_fork(self) -> None:
         self._pid = os.getpid()
         self._drop(Wire.forget)
+        if self._sentinels is not None:
+            self._sentinels.after_fork()
 
     def refusal(self, error: ServerError, growing: bool = False) -> StoreError:
         """The error of ours that says what an error reply means; `growing` verbs bring new work."""
-        code, where = error.code, self.address.shown
-        if code == "ERR" and "Error running script" in str(error):  # so Redis 6.2 wraps the errors of scripts
-            code = next((known for known in ("OOM", "MISCONF", *_AWAY) if f"-{known} " in str(error)), code)
+        code, where = _code(error), self.address.shown
         if code == "OOM":
             return StoreFull(f"{where} has no memory left for new tasks. Raise maxmemory, or let workers catch up.")
         if code == "MISCONF":
@@ -116,11 +128,12 @@ class Link:
             wire.send(packed)
             reply = wire.read()
         except StoreUnavailable:
-            self._drop(Wire.close)  # its neighbours in the pool are most likely dead too
+            self._leave_server()  # its neighbours in the pool are most likely dead too
             raise
         except ServerError as error:
-            if error.code == "READONLY":
-                wire.close()  # a demoted primary: the name may lead elsewhere by now
+            if _code(error) in _ELSEWHERE:
+                wire.close()
+                self._leave_server()
             else:
                 self._pool.append(wire)
             raise
@@ -129,9 +142,16 @@ class Link:
             self._drop(Wire.close)
         return reply
 
+    def _leave_server(self) -> None:
+        self._drop(Wire.close)
+        if self._sentinels is not None:
+            self._sentinels.doubt()
+
     def _borrow(self, checked: bool) -> Wire:
         if self._pid != os.getpid():
             self.after_fork()
+        if self._sentinels is not None and self._sentinels.moved():
+            self._drop(Wire.close)
         try:
             while True:
                 wire = self._pool.pop()
@@ -153,9 +173,17 @@ class Link:
                 return
 
 
+def _code(error: ServerError) -> str:
+    """The code of an error reply; Redis 6.2 wraps those that a script ran into."""
+    text = str(error)
+    if error.code != "ERR" or "Error running script" not in text:
+        return error.code
+    return next((known for known in ("OOM", "MISCONF", *_AWAY) if f"-{known} " in text), error.code)
+
+
 def _is_away(error: ServerError) -> bool:
     """True for a refusal that passes by itself: loading, failover, too many clients."""
-    return error.code in _AWAY or "max number of clients" in str(error)
+    return _code(error) in _AWAY or "max number of clients" in str(error)
 
 
 class _Unsent(Exception):

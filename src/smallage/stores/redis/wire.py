@@ -232,8 +232,9 @@ def _wrap(sock: socket.socket, address: Address) -> ssl.SSLSocket:
 
     context = ssl.create_default_context(cafile=address.ca_certs)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if not address.verify:
+    if not (address.verify and address.check_hostname):
         context.check_hostname = False
+    if not address.verify:
         context.verify_mode = ssl.CERT_NONE
     if address.certificate:
         context.load_cert_chain(address.certificate, address.private_key)
@@ -260,12 +261,19 @@ def _no_connection(address: Address, error: BaseException) -> StoreUnavailable |
     if isinstance(error, ServerError) and "max number of clients" in str(error):
         return StoreUnavailable(f"{address.shown} has no connection left. Raise its maxclients, or run fewer workers.")
     if isinstance(error, ServerError) and error.code in ("WRONGPASS", "NOAUTH", "NOPERM", "ERR"):
+        if address.is_sentinel:
+            return StoreRefused(
+                f"{address.shown} does not let Smallage in: {error}. Sentinels have user and password of their own: "
+                "broker_transport_options = {'sentinel_kwargs': {'password': …}}, or ?sentinel_password=… in the URL."
+            )
         return StoreRefused(
             f"{address.shown} does not let Smallage in: {error}. Check user, password and database number of the URL."
         )
     if type(error).__name__ == "SSLCertVerificationError":
+        start = "sentinel_" if address.is_sentinel else ""
         return StoreRefused(
             f"The certificate of {address.shown} was not accepted: {error}. Name your authority with "
-            "?ssl_ca_certs=/path/ca.pem, or turn the check off with ?ssl_cert_reqs=none if the network is trusted."
+            f"?{start}ssl_ca_certs=/path/ca.pem; ?{start}ssl_check_hostname=0 accepts one for another name, "
+            f"?{start}ssl_cert_reqs=none any, if the network is trusted."
         )
     return StoreUnavailable(f"{address.shown} cannot be reached: {error}. Is the server running?")
