@@ -77,7 +77,7 @@ def fetch(url: str, space: Workspace, guard: Guard, limits: Limits = Limits(), r
             found = _download(url, folder, guard, limits, report)
         except StepFailed:
             raise
-        except Exception as error:
+        except Exception as error:  # yt-dlp and its many sites raise anything
             raise guard.refusal or explained(error, urlsplit(url).hostname or "the server") from error
         file = next(iter(sorted(folder.iterdir())), None)
         if file is None:
@@ -96,7 +96,10 @@ def _download(url: str, folder: Path, guard: Guard, limits: Limits, report: Repo
             raise StepFailed("This is a live stream. It can be analysed once it has ended.")
         if (info.get("duration") or 0) > limits.seconds:
             raise too_long(limits.seconds)
-        downloader.process_ie_result(info, download=True)
+        try:
+            downloader.process_ie_result(info, download=True)
+        except Exception as error:  # yt-dlp does not always say what was behind it; here it is the connection
+            raise ConnectionError("the download did not come to its end") from error
     title = info.get("title")
     return Fetched(title if isinstance(title, str) else None)
 

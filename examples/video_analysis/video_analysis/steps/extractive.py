@@ -1,5 +1,5 @@
-"""An analysis without any model: the sentences that say most of what the others say (LexRank), and phrases that stand
-out by where and how often they occur (YAKE)."""
+"""An analysis without any model: the sentences that carry most of the topics (latent semantic analysis, by sumy), and
+phrases that stand out by where and how often they occur (YAKE)."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from collections.abc import Sequence
 import yake
 from segtok.segmenter import split_single
 from sumy.models.dom import ObjectDocumentModel, Paragraph, Sentence
-from sumy.summarizers.lex_rank import LexRankSummarizer
+from sumy.summarizers.lsa import LsaSummarizer
 from sumy.utils import get_stop_words
 
 from video_analysis.steps.analyse import Found
 from video_analysis.steps.engines import Segment
 
 SENTENCES = 5
-"""Of the summary, at most."""
+"""Of the summary, at most; of short texts a third."""
 PHRASES = 10
 _AT_A_TIME = 200
-"""Sentences that are compared with one another; the work grows with the square."""
+"""Sentences that are weighed together; the work grows faster than their number."""
 
 
 class ExtractiveAnalyst:
@@ -38,8 +38,9 @@ def sentences_of(transcript: Sequence[Segment]) -> list[str]:
     return texts
 
 
-def summary(sentences: Sequence[str], count: int = SENTENCES) -> list[str]:
-    """The `count` sentences that say most, in their order; of many, the best of each part of the text are compared."""
+def summary(sentences: Sequence[str]) -> list[str]:
+    """The sentences that say most, in their order; of many, the best of each part of the text are weighed again."""
+    count = min(SENTENCES, -(-len(sentences) // 3))
     while len(sentences) > _AT_A_TIME:
         parts = [sentences[start : start + _AT_A_TIME] for start in range(0, len(sentences), _AT_A_TIME)]
         sentences = [best for part in parts for best in _best(part, _AT_A_TIME // 10)]
@@ -54,10 +55,11 @@ def key_phrases(sentences: Sequence[str], count: int = PHRASES) -> list[str]:
 
 def _best(sentences: Sequence[str], count: int) -> list[str]:
     words = _Words()
-    ranking = LexRankSummarizer()
+    ranking = LsaSummarizer()
     ranking.stop_words = get_stop_words("english")
     document = ObjectDocumentModel([Paragraph([Sentence(text, words) for text in dict.fromkeys(sentences)])])
-    return [str(one) for one in ranking(document, count)]
+    found = [str(one) for one in ranking(document, count)]
+    return found or list(sentences[:count])  # nothing but words such as "the" and "is"
 
 
 class _Words:

@@ -13,8 +13,6 @@ from typing import Any
 from video_analysis.steps.engines import Segment
 
 RATE = 16_000
-_BLOCK = RATE // 2 * 2
-"""Bytes, half a second: between two blocks a time limit can interrupt."""
 _of_thread = threading.local()
 
 
@@ -34,8 +32,8 @@ class PocketSphinx:
         decoder = _decoder()
         decoder.start_utt()
         try:
-            for start in range(0, len(pcm), _BLOCK):
-                decoder.process_raw(pcm[start : start + _BLOCK])
+            # As a whole: then the loudness and colour of the voice are measured over all of it, which helps a lot.
+            decoder.process_raw(pcm, full_utt=True)
         finally:
             decoder.end_utt()
         found = decoder.hyp()
