@@ -246,6 +246,20 @@ def test_a_file_that_changes_under_us_stops_everything(store: SqliteStore, path:
             store.state([uid(1)])
 
 
+@pytest.mark.parametrize("harm", ["replaced", "removed"])
+def test_no_task_is_accepted_into_a_file_that_is_gone(store: SqliteStore, path: Path, harm: str) -> None:
+    """Not even in the second between two looks."""
+    store.push([task(1)])
+    if harm == "removed":
+        path.unlink()
+    else:
+        path.with_name("copy").write_bytes(path.read_bytes())
+        os.rename(path.with_name("copy"), path)
+    for n in (2, 3):
+        with pytest.raises(StoreRefused, match="put the right file back"):
+            store.push([task(n)])
+
+
 @pytest.mark.usefixtures("always_checked")
 def test_closing_and_opening_again_is_no_harm(store: SqliteStore, path: Path) -> None:
     other = open_store(f"sqlite:///{path}")

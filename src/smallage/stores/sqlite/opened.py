@@ -123,18 +123,22 @@ class OpenedFile:
             return
         self._checked = now
         if self._identity is not None:
-            try:
-                self._identity.check()
-                self._refused = None
-            except StoreRefused as error:
-                self._refused = error
-                raise
+            self._judge(self._identity.check)
             if self._folder is not None:
                 self._folder.refresh()
             disk = os.statvfs(self.path.parent)
             free = disk.f_bavail * disk.f_frsize
             log = self._writer.wal_pages * 4096  # the next checkpoint may need as much again
             self._room = free > log + min(RESERVE, disk.f_blocks * disk.f_frsize // 20)
+
+    def _judge(self, check: Callable[[], None]) -> None:
+        """Remember what a check says."""
+        try:
+            check()
+            self._refused = None
+        except StoreRefused as error:
+            self._refused = error
+            raise
 
     def close(self) -> None:
         if self._pid != os.getpid():
@@ -190,6 +194,9 @@ class OpenedFile:
             return result
 
         result = self._writer.run(run, growing, durable)
+        identity = self._identity
+        if growing and identity is not None:
+            self._judge(identity.check_file)  # what is accepted is in a file that others find
         if act is not None:
             self._tell(act)
         return result

@@ -172,11 +172,7 @@ class Identity:
 
     def check(self) -> None:
         """Raise StoreRefused if the file or its log is no longer the one that was opened."""
-        if _place_of(self._path) != self._file:
-            raise StoreRefused(
-                f"{self._path} was removed, replaced or linked elsewhere while in use. Stop every process that uses "
-                "it, put the right file back, and start again."
-            )
+        self.check_file()
         log = _place_of(self._wal)
         if self._log is None:
             self._log = log
@@ -184,6 +180,14 @@ class Identity:
             raise StoreRefused(
                 f"{self._wal} was removed or replaced while in use; it holds the newest tasks. Stop every process that "
                 "uses it, put it back if you can, and start again."
+            )
+
+    def check_file(self) -> None:
+        """Raise StoreRefused if the file is no longer the one that was opened."""
+        if _place_of(self._path) != self._file:
+            raise StoreRefused(
+                f"{self._path} was removed, replaced or linked elsewhere while in use. Stop every process that uses "
+                "it, put the right file back, and start again."
             )
 
 
