@@ -8,7 +8,7 @@ BIN := .venv/bin
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench peers hops kill-loop trees rate-limit fan-in celery-diff apps-beside-celery video-analysis video-load lock clean
+.PHONY: help demo test check format bench peers hops kill-loop trees rate-limit fan-in celery-diff apps-beside-celery playlist-figures video-analysis video-load lock clean
 .DELETE_ON_ERROR:
 
 help: ## This list
@@ -56,6 +56,9 @@ rate-limit: .venv/.stamp ## 400 tasks at 20 a second from four workers against a
 
 celery-diff: .venv/.stamp ## Small programs written for Celery: what Celery did, what Smallage does
 	$(BIN)/python -m tests.celery_diff.run $(ARGS)
+
+playlist-figures: .venv/.stamp ## The playlist search's figures: 1,000 videos, 3,000 videos, a worker killed
+	@PYTHONPATH=examples/playlist_search $(BIN)/python -m playlist_search.figures $(ARGS)
 
 video-analysis: .venv/.stamp ## The example application that analyses videos, with nothing set and no network
 	@PYTHONPATH=examples/video_analysis $(BIN)/python -m video_analysis.offline $(ARGS)

@@ -17,10 +17,11 @@ from playlist_search.models import Passage, RunVideo
 from playlist_search.settings import Settings
 from playlist_search.standin import youtube as standin
 from playlist_search.standin.youtube import Listed
+from playlist_search.tasks import native
 from tests.examples.playlist_search.backend import PATIENCE, make_settings, new_user, program
 
 ROOT = Path(__file__).parents[3]
-VIDEOS, THREADS = 40, 8
+VIDEOS, THREADS, RATE = 40, 8, "200/s"
 
 
 class Worker:
@@ -69,8 +70,8 @@ def youtube() -> Iterator[standin.YouTube]:
 @pytest.fixture(params=["sqlite", "redis"])
 def settings(request: pytest.FixtureRequest, tmp_path: Path, youtube: standin.YouTube) -> Settings:
     if request.param == "redis":
-        return make_settings(tmp_path, youtube, queue_url=request.getfixturevalue("redis_url"))
-    return make_settings(tmp_path, youtube, queue_url=f"sqlite:///{tmp_path}/queue/queue.db")
+        return make_settings(tmp_path, youtube, video_rate=RATE, queue_url=request.getfixturevalue("redis_url"))
+    return make_settings(tmp_path, youtube, video_rate=RATE, queue_url=f"sqlite:///{tmp_path}/queue/queue.db")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the worker's children in /proc")
@@ -89,6 +90,9 @@ def test_killed_in_the_middle_nothing_is_missing(settings: Settings, youtube: st
         finally:
             worker.stop()
         assert (last.state, last.done, last.failed) == ("done", VIDEOS, 0)
+        rate = native.app.store.limits()[f"task:{native.INDEX_VIDEO}"].effective
+        assert rate is not None
+        assert rate.every_us == 5_000  # as the settings have it
         assert youtube.asked_of.total() > VIDEOS  # it was the middle: some had to be begun again
         found = [search.find(user, f"marker{number:04d}") for number in range(VIDEOS)]
         assert [len(hits) for hits in found] == [1] * VIDEOS

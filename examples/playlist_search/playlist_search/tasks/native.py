@@ -15,13 +15,15 @@ from smallage import AsyncResult, Outcomes, Smallage, Task
 
 app = Smallage("playlist_search")
 
+INDEX_VIDEO = "playlist_search.index_video"
+
 
 def queue_settings(settings: Settings) -> dict[str, Any]:
     """The queue's settings, for `app.config["CELERY"]` or `app.config_from_object`."""
     return {
         "broker_url": settings.queue(),
         "result_expires": settings.run_ttl,
-        "task_annotations": {index_video.name: {"rate_limit": settings.video_rate or None}},
+        "task_annotations": {INDEX_VIDEO: {"rate_limit": settings.video_rate or None}},
     }
 
 
@@ -32,7 +34,7 @@ def configure() -> Smallage:
 
 
 # -- the tasks ----------------------------------------------------------------------------------------------------
-@app.task(bind=True, max_retries=MAX_RETRIES)
+@app.task(bind=True, max_retries=MAX_RETRIES, name="playlist_search.index_playlist")
 def index_playlist(self: Task[..., None], run_id: str) -> None:
     """The foreman: lists the playlist and has a task run for each video. It may be killed at any point and run again:
     the same videos come out in the same order, and what is sent twice under one id is there once."""
@@ -55,7 +57,7 @@ def index_playlist(self: Task[..., None], run_id: str) -> None:
         )
 
 
-@app.task(bind=True, max_retries=MAX_RETRIES, time_limit=300)
+@app.task(bind=True, max_retries=MAX_RETRIES, time_limit=300, name=INDEX_VIDEO)
 def index_video(self: Task[..., str], run_id: str, video_id: str) -> str:
     """Index one video; returns how that ended."""
     try:
@@ -69,7 +71,7 @@ def index_video(self: Task[..., str], run_id: str, video_id: str) -> str:
         raise
 
 
-@app.task
+@app.task(name="playlist_search.finish_run")
 def finish_run(outcomes: Outcomes, run_id: str) -> None:
     """All videos have ended, however they ended."""
     indexing.finish(run_id, _failures(outcomes))
