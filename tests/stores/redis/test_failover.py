@@ -61,6 +61,21 @@ def depose(watched: Watched, how: str) -> RedisServer:
     return former
 
 
+def listening(store: RedisStore) -> tuple[threading.Thread, list[object]]:
+    """A thread that listens for long, and what it hears."""
+    heard: list[object] = []
+
+    def listen() -> None:
+        try:
+            heard.append(store.listen("s1", ["other"], 4 * PATIENCE))
+        except StoreUnavailable as error:
+            heard.append(error)
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    return thread, heard
+
+
 @pytest.mark.parametrize("how", ["killed", "failed over"])
 def test_every_connection_follows_the_master(watched: Watched, store: RedisStore, how: str) -> None:
     worker = Session(store, inbox="box")
@@ -69,16 +84,7 @@ def test_every_connection_follows_the_master(watched: Watched, store: RedisStore
     box = store.mailbox("box")
     store.push([task(1), task(2)])
     claim = worker.one()
-    heard: list[object] = []
-
-    def listen() -> None:
-        try:
-            heard.append(store.listen("s1", ["other"], PATIENCE))
-        except StoreUnavailable as error:
-            heard.append(error)
-
-    listener = threading.Thread(target=listen)
-    listener.start()
+    listener, heard = listening(store)
     with watched.master().client() as client:
         while client.info("clients")["blocked_clients"] < 2:
             pass
@@ -114,6 +120,10 @@ def test_a_former_master_that_wakes_up_is_given_nothing(watched: Watched, store:
     store.push([task(1)])
     watched.replicate()
     former = watched.master()
+    listener, heard = listening(store)
+    with former.client() as client:
+        while not client.info("clients")["blocked_clients"]:
+            pass
     with watched.frozen(former):
         watched.await_another(former)
     with former.client() as old, watched.master().client() as new:
@@ -121,6 +131,8 @@ def test_a_former_master_that_wakes_up_is_given_nothing(watched: Watched, store:
         (claim,) = worker.claim()
         assert new.exists("{smallage}:s:s1")
         assert not old.exists("{smallage}:s:s1")
+    listener.join(PATIENCE)
+    assert isinstance(heard[0], StoreUnavailable)
     assert worker.settle(claim, Done(b"1")) == "ok"
     assert view(store, 1).state == "done"
 

@@ -212,7 +212,7 @@ def test_news_end_all_connections_to_the_former_master(script: Any, asking: Any)
     sentinel.say(f"x 127.0.0.1 {former.port} 127.0.0.1 {server.port}")
     while not found.moved():
         pass
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailable, match="closed the connection"):
         old.read()
     assert port_of(found) == server.port
     assert found.moved() is False
