@@ -172,6 +172,7 @@ FATES = {
     "task_serializer accept_content task_compression task_protocol task_allow_error_cb_on_chord_header timezone "
     "enable_utc imports include worker_concurrency worker_pool worker_prefetch_multiplier worker_max_tasks_per_child "
     "worker_max_memory_per_child worker_disable_rate_limits worker_direct worker_enable_remote_control "
+    "worker_soft_shutdown_timeout "
     "worker_hijack_root_logger worker_log_format worker_log_datefmt worker_log_color worker_task_log_format "
     "worker_task_log_datefmt worker_redirect_stdouts worker_redirect_stdouts_level beat_schedule "
     "beat_max_loop_interval beat_scheduler beat_cron_starting_deadline",

@@ -41,6 +41,8 @@ if pool := os.environ.get("SAMPLE_POOL"):
     app.conf.update(worker_pool=pool, worker_concurrency=600)
 
 
+if "SAMPLE_SOFT" in os.environ:
+    app.conf.worker_soft_shutdown_timeout = float(os.environ["SAMPLE_SOFT"])
 if "SAMPLE_DEAF" in os.environ:
     app.conf.worker_enable_remote_control = False
 

@@ -165,6 +165,39 @@ def test_a_forced_stop_hands_back_with_no_attempt_spent(
     assert (seen.state, seen.crashes, seen.lost, seen.failures, seen.releases) == ("ready", 0, 0, 0, 1)
 
 
+@pytest.mark.parametrize(("number", "times"), [(signal.SIGTERM, 1), (signal.SIGQUIT, 1), (signal.SIGQUIT, 2)])
+def test_a_soft_shutdown_gives_its_time_at_a_quit_too(
+    number: int, times: int, start: Start, app: Smallage, moments: Moments, gate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAMPLE_SOFT", "600")
+    worker = start("-P", "processes", "-c", "1")
+    running = sample.hold.delay(str(gate))
+    moments.next("started")
+    worker.signal(number)
+    until(lambda: "finishing what runs, at most 600s" in worker.peek())
+    if times == 2:
+        worker.signal(number)
+        assert worker.wait() == 4
+        assert view(app, running.id).state == "ready"
+        return
+    gate.touch()
+    assert worker.wait() == 0
+    assert running.get(timeout=PATIENCE) == "held"
+
+
+def test_a_soft_shutdown_has_an_end(
+    start: Start, app: Smallage, moments: Moments, gate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAMPLE_SOFT", "0.2")
+    worker = start("-P", "processes", "-c", "1")
+    running = sample.hold.delay(str(gate))
+    moments.next("started")
+    worker.signal(signal.SIGQUIT)
+    assert worker.wait() == 4
+    seen = view(app, running.id)
+    assert (seen.state, seen.crashes, seen.releases) == ("ready", 0, 1)
+
+
 # -- limits -------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("pool", POOLS)
 def test_soft_limits_are_raised_in_the_body(pool: str, start: Start) -> None:

@@ -184,7 +184,7 @@ _WORKER: Final[dict[str, Setting]] = {
     "worker_redirect_stdouts": _works(True, types.flag),
     "worker_redirect_stdouts_level": _works("WARNING", types.level),
     "worker_send_task_events": _ignored(_CLIENTS, False),
-    "worker_soft_shutdown_timeout": _ignored("running tasks have --shutdown-timeout to end, then they go back", 0, 0.0),
+    "worker_soft_shutdown_timeout": _works(0, types.seconds),
     "worker_enable_soft_shutdown_on_idle": _ignored("an idle worker has nothing to hand back", False),
     "worker_proc_alive_timeout": _ignored("children take as long as they need to start", 4.0),
     "worker_pool_start_method": _ignored("workers choose fork or spawn by platform and pool", "fork"),

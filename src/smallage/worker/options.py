@@ -65,7 +65,7 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_tasks_per_child: int | None = None
     max_memory_per_child: int | None = None
     """KiB of resident memory."""
-    shutdown_timeout: float = 30.0
+    shutdown_timeout: float | None = None
     time_limit: float | None = None
     soft_time_limit: float | None = None
     store_url: str | None = None

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from smallage.core.errors import ImproperlyConfigured
+from smallage.core.options import seconds_us
 from smallage.worker.options import PoolName, WorkerOptions, node_name, pool_named, shape
+
+DRAIN_SECONDS: Final = 30.0
+"""What running tasks have to end at a stop when nobody says otherwise."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +31,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     max_memory: int | None = None
     prefetch_bound: int | None = None
     lease_us: int
+    drain_seconds: float = DRAIN_SECONDS
+    """What running tasks have to end at a stop."""
+    soft: bool = False
+    """They have it at a QUIT too (`worker_soft_shutdown_timeout`)."""
     listens: bool = True
     """Hear questions and orders of `app.control` (`worker_enable_remote_control`)."""
 
@@ -72,8 +80,16 @@ def plan_for(app: Any, options: WorkerOptions, pool: PoolName | None) -> Plan:
         max_memory=options.max_memory_per_child or conf.worker_max_memory_per_child,
         prefetch_bound=_prefetch_bound(conf, options, places),
         lease_us=round(options.lease * 1e6),
+        drain_seconds=_drain_seconds(conf, options),
+        soft=bool(conf.worker_soft_shutdown_timeout),
         listens=conf.worker_enable_remote_control,
     )
+
+
+def _drain_seconds(conf: Any, options: WorkerOptions) -> float:
+    if options.shutdown_timeout is not None:
+        return options.shutdown_timeout
+    return seconds_us(conf.worker_soft_shutdown_timeout or DRAIN_SECONDS, "worker_soft_shutdown_timeout") / 1e6
 
 
 def _queues(conf: Any, options: WorkerOptions) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ from smallage.worker.leases import GREETING, Leases
 from smallage.worker.line import Word
 from smallage.worker.options import PoolName, WorkerOptions
 from smallage.worker.orders import Orders
-from smallage.worker.plan import Plan
+from smallage.worker.plan import DRAIN_SECONDS, Plan
 from smallage.worker.restarts import Restarts
 from smallage.worker.signal_pipe import SignalPipe
 from smallage.worker.switchboard import Switchboard
@@ -132,7 +132,8 @@ class Supervisor:
             if number in (signal.SIGTERM, signal.SIGINT):
                 self._stop(1 if self._stopping == 0 else 2)
             elif number == signal.SIGQUIT:
-                self._stop(3)
+                soft = self.plan is not None and self.plan.soft
+                self._stop(min(self._stopping + 1, 3) if soft else 3)
             elif number == signal.SIGHUP:
                 self._hang_up()
             elif number == signal.SIGUSR1:
@@ -157,13 +158,17 @@ class Supervisor:
             os.kill(child.pid, signal.SIGUSR1)
 
     # -- stopping -----------------------------------------------------------------------------------------------------
+    def _drain_seconds(self) -> float:
+        """What running tasks have to end."""
+        return DRAIN_SECONDS if self.plan is None else self.plan.drain_seconds
+
     def _stop(self, level: int, quietly: bool = False) -> None:
         """1: let running tasks end within the timeout; 2: hand everything back now; 3: kill."""
         if level <= self._stopping:
             return
         self._stopping = level
         self._restarts.close()
-        timeout = self.options.shutdown_timeout if level == 1 else 0.0
+        timeout = self._drain_seconds() if level == 1 else 0.0
         self._kill_at = monotonic() + timeout + STOP_MARGIN if level < 3 else monotonic()
         says = {1: f"finishing what runs, at most {timeout:g}s", 2: "handing back what runs", 3: "killing the children"}
         if not quietly:
@@ -378,7 +383,7 @@ class Supervisor:
         for child in self._children:
             if child.number >= wanted and not child.replaced:
                 child.replaced = True
-                child.line.say_later(Word("drain", seconds=self.options.shutdown_timeout))
+                child.line.say_later(Word("drain", seconds=self._drain_seconds()))
 
     # -- once a second ------------------------------------------------------------------------------------------------
     def _look_round(self) -> None:
