@@ -24,7 +24,7 @@ _FIXED_FROM = {"redis": (8, 3), "valkey": (9, 0)}
 def check(link: Link) -> None:
     """Raise StoreRefused for a server that cannot keep tasks safely; log what is merely unwise."""
     info = _info(link)
-    if info.get("redis_mode") == "sentinel":
+    if "sentinel" in (info.get("redis_mode"), info.get("server_mode")):  # Redis, Valkey
         raise StoreRefused(
             f"{link.address.shown} is a sentinel and keeps no tasks. To ask it for its master, write "
             f"sentinel://{link.address.host}:{link.address.port}/0?master_name=mymaster."
