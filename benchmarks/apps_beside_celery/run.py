@@ -24,7 +24,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,14 +71,16 @@ def systems(celery: str) -> list[System]:
     ]
 
 
-def celery_python() -> str:
-    """The interpreter of an environment with the real Celery, made on first use."""
+def celery_python(more: Iterable[str] = ()) -> str:
+    """The interpreter of an environment with the real Celery and what the applications stand on, made on first use."""
     python, done = VENV / "bin" / "python", VENV / "installed.txt"
-    wanted = "\n".join(WANTED)
-    if not done.exists() or done.read_text() != wanted:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *WANTED], check=True)
-        done.write_text(wanted)
+    wanted = [*WANTED, *more]
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
+    have = done.read_text().split() if done.exists() else []
+    if not set(wanted) <= set(have):
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted], check=True)
+        done.write_text("\n".join(sorted({*have, *wanted})))
     return str(python)
 
 

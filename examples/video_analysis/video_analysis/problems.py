@@ -11,7 +11,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
-from smallage import StoreUnavailable
+from video_analysis import tasks
 
 
 class Problem(Exception):
@@ -29,7 +29,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(Problem, lambda problem: _answer(problem.status, problem.detail, problem.retry_after))
     app.register_error_handler(CSRFError, lambda _error: _answer(400, STALE))
     app.register_error_handler(HTTPException, _http)
-    app.register_error_handler(StoreUnavailable, lambda _error: _answer(503, AWAY, 5))
+    app.register_error_handler(tasks.unavailable(), lambda _error: _answer(503, AWAY, 5))
 
 
 STALE = "The form is too old, or comes from somewhere else. Load the page again, then send it once more."

@@ -34,10 +34,16 @@ def init_app(app: Flask, settings: Settings) -> None:
     _spelling.init_app(app, settings)
 
 
+def unavailable() -> type[Exception]:
+    """What `start` raises when the queue cannot be reached."""
+    raised: type[Exception] = _spelling.Unavailable
+    return raised
+
+
 def start(analysis_id: str) -> str:
     """Have workers analyse it; the id of the last task. Once: a second call means the run that is under way.
 
-    Raises StoreUnavailable when the task store cannot be reached, StoreFull when it has no room.
+    Raises `unavailable()` when the queue cannot be reached, or has no room.
     """
     started: str = _spelling.start(analysis_id)
     return started

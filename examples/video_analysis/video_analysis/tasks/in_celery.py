@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from celery import Celery, Task, chain, group
-from celery.exceptions import Ignore
+from celery.exceptions import Ignore, OperationalError
 from celery.result import AsyncResult
 from flask import Flask, current_app
 
@@ -32,6 +32,9 @@ T = TypeVar("T")
 NET: Final = "net"
 CPU: Final = "cpu"
 STEPS: Final = ("download", "split", "join", "analyse", "store")
+
+Unavailable = OperationalError
+"""What `start` raises when the queue cannot be reached."""
 
 _flask: Flask | None = None
 _making = threading.Lock()

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from flask import current_app
 
-from smallage import AsyncResult, GroupResult, Ignore, Signature, Smallage, chain, group
+from smallage import AsyncResult, GroupResult, Ignore, Signature, Smallage, StoreUnavailable, chain, group
 from video_analysis.pipeline import OVER, PASSING, Pipeline
 from video_analysis.steps import analyse as analysts
 from video_analysis.steps import engines
@@ -36,6 +36,9 @@ NET: Final = "net"
 CPU: Final = "cpu"
 STEPS: Final = ("download", "split", "join", "analyse", "store")
 """The tasks of the chain; `transcribe` is in the place of `split` for a while."""
+
+Unavailable = StoreUnavailable
+"""What `start` raises when the queue cannot be reached."""
 
 smallage = Smallage("video_analysis")
 
