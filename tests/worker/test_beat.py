@@ -318,6 +318,17 @@ def test_a_tick_that_cannot_be_sent_does_not_hold_up_the_others(store, clock, ca
     assert sum("'a' cannot send" in record.getMessage() for record in caplog.records) == 1
 
 
+@pytest.mark.parametrize("name", ["work", "elsewhere.job"])
+def test_a_limit_of_arguments_below_the_warning_holds(store, clock, caplog, name):
+    entries = {"x": {"task": name, "schedule": 60, "args": ("x" * 2_000,)}}
+    beat = Beat(an_app(store, entries, task_payload_limit=1_000))
+    beat.step()
+    clock.advance(60)
+    beat.step()
+    assert pushed(store) == []
+    assert "the limit is 1,000" in caplog.text
+
+
 def test_after_an_absence_the_policy_decides(store, clock):
     entries = {
         policy: {"task": "work", "schedule": crontab(0, "*"), "catch_up": policy}

@@ -166,7 +166,7 @@ def message_of(app: Any, entry: Entry, task_id: str) -> Message:
         answer = options.route(app.conf.task_routes, entry.task, args, kwargs, call)
         call = {**{key: answer[key] for key in ("queue", "priority") if key in answer}, **call}
         envelope, extras = app.call(app.base_envelope(entry.task), call, (None, None))
-    warn_over = app.conf.task_payload_warning or 2**53
+    warn_over = min(app.conf.task_payload_warning or 2**53, app.conf.task_payload_limit or 2**53)
     made: Message = app.message(envelope, args, kwargs, extras, names, warn_over, call, task_id)
     return made
 
