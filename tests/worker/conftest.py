@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -98,6 +99,24 @@ class Worker:
                     os.kill(child, signal.SIGKILL)
                 self.process.kill()
                 self.process.communicate()
+
+
+class Told(list[Any]):
+    """What bodies, or hooks of a store, said in this process."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._more = threading.Condition()
+
+    def append(self, one: Any) -> None:
+        with self._more:
+            super().append(one)
+            self._more.notify_all()
+
+    def wait(self, n: int) -> None:
+        """Block until there are as many."""
+        with self._more:
+            assert self._more.wait_for(lambda: len(self) >= n, PATIENCE), f"{len(self)} of {n} came"
 
 
 def view(app: Smallage, task_id: str) -> Any:

@@ -14,7 +14,6 @@ from smallage.core.message import Crashed, Message, Settlement
 from smallage.stores import base
 from smallage.testing import FaultyStore, expect, hold
 from smallage.worker.inprocess import InProcessWorker, start_worker
-from tests.worker.conftest import until
 
 PATIENCE = 30.0
 
@@ -121,9 +120,9 @@ def test_waiting_for_a_store_that_is_away_is_no_frost(app: Smallage, store: Faul
         assert gate.started.acquire(timeout=PATIENCE)
         fault = store.fail("settle", times=6)
         gate.open.set()
-        until(lambda: fault.hits >= 2)
+        fault.wait(2, PATIENCE)
         worker.board.seen = 0.0
-        until(lambda: fault.hits >= 4)
+        fault.wait(4, PATIENCE)
         assert worker.board.seen > 0.0
         assert result.get(timeout=PATIENCE) == "through"
 
@@ -260,10 +259,19 @@ def test_an_undecodable_message_is_quarantined_and_the_worker_lives(app: Smallag
     assert (view.state, view.reason) == ("dead", "undecodable")
 
 
-def test_an_unknown_name_is_parked_until_a_worker_knows_it(app: Smallage, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unknown_name_is_parked_until_a_worker_knows_it(
+    app: Smallage, store: FaultyStore, caplog: pytest.LogCaptureFixture
+) -> None:
     results = [send(app, "later") for _ in range(5)]
+    parked = threading.Event()
+
+    def look(call: Any, answer: Any) -> None:
+        if call.verb == "settle" and store.inner.counts().get("celery", {}).get("parked") == 5:
+            parked.set()
+
+    store.after.append(look)
     with start_worker(app):
-        until(lambda: app.store.counts().get("celery", {}).get("parked") == 5)
+        assert parked.wait(PATIENCE)
     assert caplog.text.count("No task named 'later'") == 1
     app.task(name="later")(lambda: "known")
     with start_worker(app):
@@ -300,6 +308,6 @@ def test_a_stop_with_nothing_in_hand_does_not_wait_for_the_store(app: Smallage, 
     claims = store.fail("claim", times=None)
     store.fail("leave", times=None)
     worker = start_worker(app)
-    until(lambda: claims.hits >= 2)
+    claims.wait(2, PATIENCE)
     worker.stop(timeout=3600.0)  # returns at once, or the test times out
     store.heal()

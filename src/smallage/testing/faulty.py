@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from smallage.core.errors import StoreUnavailable
@@ -40,6 +40,14 @@ class Fault:
     """Matching calls so far."""
     hits: int = 0
     """Calls that failed so far."""
+    _changed: threading.Condition = field(default_factory=threading.Condition, repr=False, compare=False)
+
+    def wait(self, hits: int = 1, timeout: float = 10.0) -> None:
+        """Block until as many calls have failed. Raises AssertionError after `timeout` seconds, which is a failure of
+        the test and not a measure of speed."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self.hits >= hits, timeout):
+                raise AssertionError(f"{self.hits} calls failed in {timeout:g} s, not {hits}")
 
     def strikes(self, call: Call) -> bool:
         """Count the call, and say whether it is to fail."""
@@ -49,7 +57,9 @@ class Fault:
         self.seen += 1
         if self.seen < self.nth or (self.times is not None and self.seen >= self.nth + self.times):
             return False
-        self.hits += 1
+        with self._changed:
+            self.hits += 1
+            self._changed.notify_all()
         return True
 
 
