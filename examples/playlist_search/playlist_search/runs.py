@@ -112,9 +112,8 @@ def _key(user_id: int, playlist_id: str) -> str:
 
 def _is_over(run: Run) -> bool:
     """Whether a run that counts as under way has ended, or is too old to wait for; it no longer counts then."""
-    if progress(run).over:
-        return True
-    if now() - run.started < dt.timedelta(seconds=services.current().settings.run_ttl):
+    oldest = now() - dt.timedelta(seconds=services.current().settings.run_ttl)
+    if run.started > oldest and not progress(run).over:
         return False
     indexing.finish(run.id)
     return True

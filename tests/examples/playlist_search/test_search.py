@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from playlist_search import library
 from playlist_search.documents import Document, Hit, Line
-from playlist_search.models import Playlist, User
+from playlist_search.models import Passage, Playlist, User
 from playlist_search.search import Search
 from playlist_search.search.elastic import Elastic
 from playlist_search.services import Services
@@ -133,6 +135,33 @@ def test_each_video_comes_once_and_the_better_one_first(parts: Services, engine:
     assert engine.find(ada, "hive", limit=1) == found[:1]
     if not isinstance(engine, Elastic):  # its stand-in ranks by counting
         assert found[0].video_id == "title"
+
+
+def test_a_video_with_many_places_does_not_crowd_out_others(parts: Services, engine: Search) -> None:
+    ada = has(parts, ADA, "long", "short")
+    engine.put(Document("long", "Long", "", [Line(5.0 * n, f"hive {'word ' * 60}") for n in range(500)]))
+    engine.put(Document("short", "Short", "", [*LONG[:9], Line(60, "a hive")]))
+    assert sorted(ids(engine.find(ada, "hive", limit=2))) == ["long", "short"]
+
+
+def test_many_put_the_same_video_at_the_same_time(parts: Services, engine: Search) -> None:
+    ada = has(parts, ADA, "a")
+    gate = threading.Barrier(6)
+
+    def put() -> None:
+        gate.wait()
+        engine.put(Document("a", "Evening", "", LONG))
+
+    threads = [threading.Thread(target=put) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ids(engine.find(ada, "evening")) == ["a"]
+    if not isinstance(engine, Elastic):
+        with parts.db.reading() as session:
+            texts = list(session.scalars(select(Passage.text)))
+        assert len(texts) == len(set(texts)) == len(list(Document("a", "", "", LONG).passages()))
 
 
 def test_the_hit_is_where_the_words_stand_together(parts: Services, engine: Search) -> None:

@@ -34,7 +34,8 @@ MAPPINGS: dict[str, Any] = {
 
 
 class Elastic:
-    """See `Search`. A passage is a document of its own, whose id is made of the video's and its place in it."""
+    """See `Search`. A passage is a document of its own, whose id is made of the video's and its place in it.
+    What is put can be found a second later, when Elasticsearch refreshes its index."""
 
     def __init__(self, settings: Settings, db: Database) -> None:
         self._db = db
@@ -47,7 +48,7 @@ class Elastic:
 
     def put(self, document: Document) -> None:
         actions = list(_actions(document))
-        bulk(self._client, actions, refresh=True)
+        bulk(self._client, actions)
         # What an earlier, longer transcript had at later places.
         kept = [action["_id"] for action in actions]
         self._delete(document.video_id, [{"ids": {"values": kept}}])

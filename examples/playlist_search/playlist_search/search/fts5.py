@@ -24,14 +24,22 @@ SCHEMA = (
     END""",
 )
 
+# MATERIALIZED: bm25() can be asked only where the match is. Of a group SQLite shows the row that min() was found in.
 FIND = text("""
-    SELECT passages.video_id, passages.title, passages.text, passages.lines
-    FROM passages_fts JOIN passages ON passages.id = passages_fts.rowid
-    WHERE passages_fts MATCH :match AND passages.video_id IN (
-        SELECT video_id FROM playlist_videos JOIN playlists ON playlists.id = playlist_videos.playlist_id
-        WHERE playlists.user_id = :user
+    WITH found AS MATERIALIZED (
+        SELECT rowid AS id, bm25(passages_fts, :title_weight, :text_weight) AS score
+        FROM passages_fts WHERE passages_fts MATCH :match
+    ), best AS (
+        SELECT found.id AS id, min(found.score) AS score
+        FROM found JOIN passages ON passages.id = found.id
+        WHERE passages.video_id IN (
+            SELECT video_id FROM playlist_videos JOIN playlists ON playlists.id = playlist_videos.playlist_id
+            WHERE playlists.user_id = :user
+        )
+        GROUP BY passages.video_id ORDER BY score LIMIT :limit
     )
-    ORDER BY bm25(passages_fts, :title_weight, :text_weight) LIMIT :depth
+    SELECT passages.video_id, passages.title, passages.text, passages.lines
+    FROM best JOIN passages ON passages.id = best.id ORDER BY best.score
 """)
 
 
@@ -56,9 +64,9 @@ class Fts5:
         query = parse(text)
         if not query:
             return []
-        values = {"match": match(query), "user": user_id, "depth": limit * ranked.DEPTH, **WEIGHTS}
+        values = {"match": match(query), "user": user_id, "limit": limit, **WEIGHTS}
         with self._db.reading() as session:
-            return ranked.best(session.execute(FIND, values), query, limit)
+            return ranked.hits(session.execute(FIND, values), query)
 
     def close(self) -> None:
         """The database is closed by who opened it."""

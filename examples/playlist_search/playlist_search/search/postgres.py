@@ -23,15 +23,22 @@ WORDS = text("""
     WHERE id = :id
 """)
 
+# Two tasks that put the same video at the same time would else not see, and not replace, each other's passages.
+ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended(:video, 0))")
+
 # Normalization 1 divides by the logarithm of the length, so that a long passage does not win by being long.
 FIND = text("""
-    SELECT passages.video_id, passages.title, passages.text, passages.lines
-    FROM passages, to_tsquery('simple', :query) AS query
-    WHERE passages.words @@ query AND passages.video_id IN (
-        SELECT video_id FROM playlist_videos JOIN playlists ON playlists.id = playlist_videos.playlist_id
-        WHERE playlists.user_id = :user
+    WITH best AS (
+        SELECT DISTINCT ON (passages.video_id) passages.id, ts_rank(passages.words, query, 1) AS score
+        FROM passages, to_tsquery('simple', :query) AS query
+        WHERE passages.words @@ query AND passages.video_id IN (
+            SELECT video_id FROM playlist_videos JOIN playlists ON playlists.id = playlist_videos.playlist_id
+            WHERE playlists.user_id = :user
+        )
+        ORDER BY passages.video_id, score DESC, passages.id
     )
-    ORDER BY ts_rank(passages.words, query, 1) DESC, passages.id LIMIT :depth
+    SELECT passages.video_id, passages.title, passages.text, passages.lines
+    FROM best JOIN passages ON passages.id = best.id ORDER BY best.score DESC, best.id LIMIT :limit
 """)
 
 
@@ -47,6 +54,7 @@ class Postgres:
 
     def put(self, document: Document) -> None:
         with self._db.writing() as session:
+            session.execute(ONE_AT_A_TIME, {"video": document.video_id})
             rows = ranked.replace(session, document)
             title = folded_words(document.title)
             words = [{"id": name, "title": title, "text": folded_words(passage.text)} for name, passage in rows]
@@ -60,9 +68,9 @@ class Postgres:
         query = parse(text)
         if not query:
             return []
-        values = {"query": tsquery(query), "user": user_id, "depth": limit * ranked.DEPTH}
+        values = {"query": tsquery(query), "user": user_id, "limit": limit}
         with self._db.reading() as session:
-            return ranked.best(session.execute(FIND, values), query, limit)
+            return ranked.hits(session.execute(FIND, values), query)
 
     def close(self) -> None:
         """The database is closed by who opened it."""

@@ -1,4 +1,4 @@
-"""What the two databases' engines share: passages in a table, and the best of each video."""
+"""What the two databases' engines share: passages in a table."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ from playlist_search import models
 from playlist_search.documents import Document, Hit, Passage, hit
 from playlist_search.words import Query
 
-DEPTH = 20
-"""Passages that are looked at for each video that is asked for: a video may be in many of them."""
-
 
 def replace(session: Session, document: Document) -> list[tuple[int, Passage]]:
     """Write a video's passages in place of those there are; returns them with their ids."""
@@ -29,13 +26,9 @@ def replace(session: Session, document: Document) -> list[tuple[int, Passage]]:
     return list(zip(ids, passages, strict=True))
 
 
-def best(rows: Iterable[Sequence[Any]], query: Query, limit: int) -> list[Hit]:
-    """The first passage of each video, of rows (video, title, text, lines) in order of rank."""
-    found: dict[str, Hit] = {}
-    for video_id, title, text, lines in rows:
-        if video_id not in found:
-            known = json.loads(lines) if isinstance(lines, str) else lines
-            found[video_id] = hit(video_id, title, Passage(text, known), query)
-            if len(found) == limit:
-                break
-    return list(found.values())
+def hits(rows: Iterable[Sequence[Any]], query: Query) -> list[Hit]:
+    """The hits that rows (video, title, text, lines) are."""
+    return [
+        hit(video_id, title, Passage(text, json.loads(lines) if isinstance(lines, str) else lines), query)
+        for video_id, title, text, lines in rows
+    ]

@@ -67,7 +67,7 @@ def index_video(self: Task[..., str], run_id: str, video_id: str) -> str:
             indexing.record(run_id, video_id, FAILED, str(error))
         raise self.retry(exc=error, countdown=countdown(error, self.request.retries)) from error
     except Exception as error:
-        indexing.record(run_id, video_id, FAILED, f"{type(error).__name__}: {error}")
+        indexing.record(run_id, video_id, FAILED, f"unexpected: {type(error).__name__}")  # the log says more
         raise
 
 
