@@ -53,7 +53,6 @@ class Request:
     logfile: Any = None
     loglevel: Any = None
     utc: Any = None
-    origin: str | None = None
     """Celery's, who sent the task: not kept, it would go with every message."""
     sent: Any = ()
     """Handles of what this run has sent, as `children` shows them."""
@@ -249,6 +248,11 @@ class Request:
         except Exception:
             args, kwargs = codec.encode_value(repr(self.args)), codec.encode_value(repr(self.kwargs))
         return {"args": args, "kwargs": kwargs, "worker": self.hostname, "parent": self.parent_id, "root": self.root_id}
+
+    @cached_property
+    def origin(self) -> Any:
+        """Who sent the task, if the sender has put it into the headers; it is not written into every message."""
+        return self.extras.get("h", {}).get("origin")
 
     @cached_property
     def correlation_id(self) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from smallage import run
+from smallage import run, signals
 from smallage.core.errors import BackendStoreError
 from smallage.core.message import is_uuid
 from smallage.testing import FaultyStore
@@ -297,3 +297,26 @@ def test_progress_needs_the_store(bench):
     store.fail("progress", times=1)
     bench.settle(claim, bench.execute(claim))
     assert result.state == "FAILURE"
+
+
+def test_the_origin_is_what_a_sender_says(bench):
+    seen = []
+
+    @bench.app.task(bind=True)
+    def work(self):
+        seen.append(self.request.origin)
+
+    def tell(headers, **_):
+        headers["origin"] = "gen7@here"
+
+    work.delay()
+    work.apply_async(headers={"origin": "me"})
+    signals.before_task_publish.connect(tell)
+    try:
+        work.delay()
+    finally:
+        signals.before_task_publish.disconnect(tell)
+    bench.run()
+    work.apply()
+    assert seen == [None, "me", "gen7@here", None]
+    assert work.request.origin is None
