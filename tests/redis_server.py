@@ -63,6 +63,8 @@ class RedisServer:
         self.port = 0
         self.password: str | None = None
         """What `client` logs in with."""
+        self.certificate: Path | None = None
+        """Speak TLS on the port, with this certificate as its own authority, and with replicas and masters."""
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -131,11 +133,22 @@ class RedisServer:
             raise
 
     def _arguments(self) -> list[str]:
-        arguments = [str(self.binary), "--bind", "127.0.0.1", "--port", str(self.port)]
+        arguments = [str(self.binary), "--bind", "127.0.0.1"]
+        for name, value in self._ports().items():
+            arguments += [f"--{name}", value]
         arguments += ["--dir", str(self.folder), "--unixsocket", str(self.folder / "socket")]
         for name, value in self.options.items():
             arguments += [f"--{name}", value]
         return arguments
+
+    def _ports(self) -> dict[str, str]:
+        if self.certificate is None:
+            return {"port": str(self.port)}
+        certificate = str(self.certificate)
+        return {
+            "port": "0", "tls-port": str(self.port), "tls-replication": "yes", "tls-auth-clients": "no",
+            "tls-cert-file": certificate, "tls-key-file": f"{certificate}.key", "tls-ca-cert-file": certificate,
+        }  # fmt: skip
 
     def _await_ready(self) -> None:
         assert self._process is not None

@@ -27,12 +27,14 @@ class SentinelServer(RedisServer):
 
     def client(self) -> redis.Redis:
         password = next((line.split()[1] for line in self._settings if line.startswith("requirepass ")), None)
-        return redis.Redis(host="127.0.0.1", port=self.port, password=password)
+        tls = {"ssl": True, "ssl_ca_certs": str(self.certificate)} if self.certificate else {}
+        return redis.Redis(host="127.0.0.1", port=self.port, password=password, **tls)  # type: ignore[arg-type]
 
     def _arguments(self) -> list[str]:
         path = self.folder / "sentinel.conf"
         if not path.exists():
-            lines = [f"port {self.port}", "bind 127.0.0.1", f"dir {self.folder}", *self._settings]
+            lines = [*(f"{name} {value}" for name, value in self._ports().items()), "bind 127.0.0.1"]
+            lines += [f"dir {self.folder}", *self._settings]
             path.write_text("\n".join(lines) + "\n")
         return [str(self.binary), str(path), "--sentinel"]
 
@@ -48,6 +50,7 @@ class Watched:
         options: Mapping[str, str] | None = None,
         password: str | None = None,
         sentinel_password: str | None = None,
+        certificate: Path | None = None,
     ) -> None:
         given = {"appendonly": "yes", "repl-diskless-sync": "yes", "repl-diskless-sync-delay": "0", **(options or {})}
         if password:
@@ -57,7 +60,7 @@ class Watched:
         for number in range(2):
             server = RedisServer(binary, given)
             stack.callback(server.remove)
-            server.password = password
+            server.password, server.certificate = password, certificate
             server.start()
             if number:
                 with server.client() as client:
@@ -77,6 +80,7 @@ class Watched:
         self.sentinels: list[RedisServer] = []
         for _ in range(sentinels):
             made = SentinelServer(binary, settings)
+            made.certificate = certificate
             stack.callback(made.remove)
             self.sentinels.append(made.start())
         for sentinel in self.sentinels:

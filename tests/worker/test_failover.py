@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from smallage.cli.group import cli
 from tests.sentinel_servers import NAME, Watched
 from tests.worker import sample
 from tests.worker.conftest import PATIENCE, Moments, Worker
@@ -53,4 +56,7 @@ def test_replicated_tasks_end_once_each(
     assert sample.app.store.audit() == []
     (stats,) = (sample.app.control.inspect(timeout=PATIENCE, limit=1).stats() or {}).values()
     assert (stats["broker"]["transport"], stats["broker"]["port"]) == ("sentinel", watched.sentinels[0].port)
+    report = CliRunner().invoke(cli, ["-A", "tests.worker.sample", "doctor", "--audit", "--json"])
+    checks = [(one["name"], one["verdict"]) for one in json.loads(report.stdout)["checks"]]
+    assert {("failover", "info"), ("audit", "ok")} <= set(checks)
     assert worker.process.poll() is None

@@ -17,6 +17,7 @@ from smallage.cli import queues as queues_of
 from smallage.cli.output import json_option, print_json, wants_json
 from smallage.cli.target import FAILED, UNREACHABLE, open_app
 from smallage.core.errors import SmallageError, StoreError, StoreRefused, StoreUnavailable
+from smallage.core.sentinel_url import is_sentinel
 
 if TYPE_CHECKING:
     from smallage.stores.base import Store
@@ -58,7 +59,7 @@ def examine(audit: bool) -> tuple[list[Check], int]:
             store = app.store
         checks.append(Check("store", "ok", store.url))
         checks += [Check("store", "warning", text) for text in said]
-        checks += _life(store)
+        checks += _failover(store) + _life(store)
         if audit:
             checks += [Check("audit", "failed", breach) for breach in store.audit()] or [Check("audit", "ok", "clean")]
     except StoreUnavailable as error:
@@ -113,6 +114,20 @@ def _settings(app: Any) -> list[Check]:
         for name, near in sorted(conf.unknown.items())
     ]
     return found + [Check("setting", "info", text) for text in results_elsewhere(conf, url)]
+
+
+def _failover(store: Store) -> list[Check]:
+    """What a store with sentinels may lose."""
+    if not is_sentinel(store.url):
+        return []
+    return [
+        Check(
+            "failover",
+            "info",
+            "when the master dies, tasks that its replica had not received are lost, and those whose end it had not "
+            "received run again",
+        )
+    ]
 
 
 def _life(store: Store) -> list[Check]:

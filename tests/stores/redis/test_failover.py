@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -184,6 +185,27 @@ def test_sentinels_and_servers_have_passwords_of_their_own(start_watched: Callab
         refused.close()
         texts.append(str(refusal.value))
     assert not [text for text in texts if "canary" in text]
+
+
+def test_work_over_tls_through_a_failover(start_watched: Callable[..., Watched], certificate: Path) -> None:
+    try:
+        watched = start_watched(certificate=certificate)
+    except RuntimeError as error:
+        pytest.skip(f"this server has no TLS: {error}")
+    url = watched.url.replace("sentinel:", "sentinels:")
+    store = open_store(f"{url}&ssl_ca_certs={certificate}")
+    store.setup()
+    worker = Session(store)
+    store.push([task(1)])
+    depose(watched, "failed over")
+    assert in_the_end(lambda: store.push([task(2)])) == ["ok"]
+    assert len(in_the_end(lambda: worker.claim(2))) == 2
+    store.close()
+    for refused, option in ((url, "sentinel_ssl_ca_certs"), (f"{url}&sentinel_ssl_cert_reqs=none", r"\?ssl_ca_certs")):
+        store = open_store(refused)
+        with pytest.raises(StoreRefused, match=option):
+            store.setup()
+        store.close()
 
 
 def test_a_name_that_nobody_watches(watched: Watched) -> None:
