@@ -21,7 +21,7 @@ from smallage.testing.clock import FakeClock
 from smallage.testing.faulty import FaultyStore
 from smallage.testing.wrapper import Wrapper
 from smallage.worker.beat import Beat
-from tests.worker.conftest import until
+from tests.worker.conftest import PATIENCE, Told
 
 DAY = 86_400
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -275,7 +275,7 @@ def test_tasks_that_are_not_registered_are_sent_by_name(store, clock):
 
 def test_workflows_are_sent_with_everything_that_follows(store, clock):
     app = an_app(store)
-    work, seen = app.tasks["work"], []
+    work, seen = app.tasks["work"], Told()
 
     @app.task(name="note")
     def note(*values):
@@ -294,7 +294,7 @@ def test_workflows_are_sent_with_everything_that_follows(store, clock):
         for beat in beats:
             beat.step()
     with start_worker(app):
-        until(lambda: len(seen) >= 12)
+        seen.wait(12)
     assert sorted(map(str, seen)) == sorted(
         map(str, 2 * [(None, 2), (0,), (1,), (2,), ([None, None], "body"), (None, "linked")])
     )
@@ -564,15 +564,15 @@ def test_an_outage_delays_and_doubles_nothing(after):
     store = FaultyStore(base.open("memory://", shared=False))
     app = Smallage("loop", broker="memory://", set_as_current=False)
     app.use_store(store)
-    ran = []
+    ran = Told()
     app.task(name="note")(lambda: ran.append(1))
     app.conf.beat_schedule = {"x": {"task": "note", "schedule": 0.02, "catch_up": "all"}}
     with start_worker(app, beat=True):
-        until(lambda: len(ran) >= 3)
+        ran.wait(3)
         faults = [store.fail("fire", after=after, times=3), store.fail("schedules", times=2)]
-        until(lambda: all(fault.hits == fault.times for fault in faults))
-        seen = len(ran)
-        until(lambda: len(ran) >= seen + 3)
+        for fault in faults:
+            fault.wait(fault.times, PATIENCE)
+        ran.wait(len(ran) + 3)
     [view] = store.schedules()
     assert view.fired == len(ran) + store.counts().get("celery", {}).get("ready", 0)
     assert view.last_us == view.since_us + view.fired * 20_000  # each due time, none twice
@@ -581,11 +581,14 @@ def test_an_outage_delays_and_doubles_nothing(after):
 
 def test_the_loop_hears_of_changes_and_ends_when_told():
     app = Smallage("loop", broker="memory://", set_as_current=False)
-    app.use_store(base.open("memory://", shared=False))
+    store = FaultyStore(base.open("memory://", shared=False))
+    fired = Told()
+    store.after.append(lambda call, answer: fired.append(call) if answer == "fired" else None)
+    app.use_store(store)
     beat = Beat(app)
     thread = beat.start()
     app.schedules.set("x", 0.02, task="elsewhere")
-    until(lambda: info(app.schedules, "x").fired >= 2)
+    fired.wait(2)
     app.schedules.pause("x")
     app.schedules.set("y", 3600, task="elsewhere")
     app.schedules.remove("x")
