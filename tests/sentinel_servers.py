@@ -70,7 +70,7 @@ class Watched:
             _until(lambda: client.info("replication")["master_link_status"] == "up")
         settings = [
             f"sentinel monitor {NAME} 127.0.0.1 {self.servers[0].port} {sentinels // 2 + 1}",
-            f"sentinel down-after-milliseconds {NAME} 200",
+            f"sentinel down-after-milliseconds {NAME} 400",
             f"sentinel failover-timeout {NAME} 2000",
         ]
         if password:
@@ -166,7 +166,7 @@ def _accepted(act: Callable[[], Any]) -> bool:
 
 
 def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 2 * START_SECONDS
+    deadline = time.monotonic() + 3 * START_SECONDS  # sentinels that were starved wait 30 s
     while not condition():
         assert time.monotonic() < deadline, "the servers did not come to an understanding"
         time.sleep(0.01)
