@@ -16,6 +16,7 @@ import os
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -219,8 +220,18 @@ def in_sequence(plan: Plan) -> Told:
     )
 
 
+def typed(user: int, text: str = "remember the word write ahead") -> str:
+    """What each letter costs somebody who types this into the search box, over all that was indexed."""
+    took = []
+    for length in range(1, len(text) + 1):
+        begun = time.monotonic()
+        services.current().search.find(user, text[:length])
+        took.append(1000 * (time.monotonic() - begun))
+    return f"a letter typed: {statistics.median(took):.0f} ms, {max(took):.0f} ms at most"
+
+
 def at_once(kind: str, plan: Plan, videos: int, threads: int) -> Told:
-    """A whole playlist, from the click to the last video."""
+    """A whole playlist, from the click to the last video; then a search in it."""
     with youtube(videos, plan.delay) as url, program(kind, url) as user:
         with workers(services.current().settings, threads):
             begun = time.monotonic()
@@ -230,11 +241,12 @@ def at_once(kind: str, plan: Plan, videos: int, threads: int) -> Told:
             took = time.monotonic() - begun
         saw = asked(url)
         missing = videos - indexed()
+        letters = typed(user)
     refused = sum(number for name, number in saw.items() if name.isdigit())
     seen = f"click {1000 * click:.0f} ms; {last.failed} failed, {missing} missing, {refused} requests refused"
     return Told(
         f"{videos:,} videos, {threads} at a time, {kind}",
-        {"time": f"{took:.1f} s", "seen": f"{seen}; at most {saw['most_open']} open"},
+        {"time": f"{took:.1f} s", "seen": f"{seen}; at most {saw['most_open']} open; {letters}"},
     )
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import subprocess
+import sys
 import threading
 from collections import Counter
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -20,8 +24,9 @@ from playlist_search.standin import youtube as standin
 from playlist_search.standin.talks import phrase, talk, video_id
 from playlist_search.standin.youtube import Faults, Listed
 from playlist_search.tasks import native
-from tests.examples.playlist_search.backend import make_settings, new_user, program, worker
+from tests.examples.playlist_search.backend import PATIENCE, make_settings, new_user, program, worker
 
+EXAMPLE = Path(__file__).parents[3] / "examples" / "playlist_search"
 SIX = [Listed("PLsix", "Six", range(6)), Listed("PLthree", "Three of them", range(3))]
 
 
@@ -183,7 +188,8 @@ def test_a_foreman_that_was_killed_begins_again(user: int, youtube: standin.YouT
 
 
 # -- joining ------------------------------------------------------------------------------------------------------
-def test_many_clicks_are_one_run(user: int, youtube: standin.YouTube) -> None:
+def click_at_once(user: int) -> set[str]:
+    """The runs that six clicks at the same moment are answered with."""
     started: list[str] = []
     gate = threading.Barrier(6)
 
@@ -197,14 +203,20 @@ def test_many_clicks_are_one_run(user: int, youtube: standin.YouTube) -> None:
     for thread in threads:
         thread.join()
     assert len(started) == 6
-    assert len(set(started)) == 1
+    return set(started)
+
+
+def test_many_clicks_are_one_run(user: int, youtube: standin.YouTube) -> None:
+    (started,) = click_at_once(user)
+    run = runs.start(user, "PLsix")
     with worker():
-        *_, last = runs.changes(runs.start(user, "PLsix"))
+        *_, last = runs.changes(run)
+    assert run.id == started
     assert last.done == 6
     assert set(youtube.asked_of.values()) == {1}
     current = runs.current(user, "PLsix")
     assert current is not None
-    assert current.id == started[0]
+    assert current.id == started
 
 
 def test_a_click_sends_what_the_first_could_not(user: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,6 +234,23 @@ def test_a_click_sends_what_the_first_could_not(user: int, monkeypatch: pytest.M
     assert before is not None
     assert run.id == before.id
     assert last.state == "done"
+
+
+def test_processes_that_start_at_the_same_time_start_one_run(user: int, parts: Services) -> None:
+    """As web processes do that share nothing but the database and the queue."""
+    queue = f"sqlite:///{parts.settings.data_dir}/queue.db"
+    code = f"from playlist_search import runs, worker; input(); print(runs.start({user}, 'PLsix').id)"
+    env = {**os.environ, "DATA_DIR": str(parts.settings.data_dir), "SMALLAGE_URL": queue, "PYTHONPATH": str(EXAMPLE)}
+    command = [sys.executable, "-c", code]
+    clicks = [subprocess.Popen(command, stdin=PIPE, stdout=PIPE, env=env, text=True) for _ in range(2)]
+    for click in clicks:
+        assert click.stdin is not None
+        click.stdin.write("\n")
+        click.stdin.flush()
+    first, second = [click.communicate(timeout=PATIENCE)[0].strip() for click in clicks]
+    assert first == second
+    with parts.db.reading() as session:
+        assert list(session.scalars(select(IndexRun.id))) == [first]
 
 
 def test_after_the_end_comes_a_new_run(user: int) -> None:
@@ -339,7 +368,9 @@ def test_on_postgresql(tmp_path: Path, youtube: standin.YouTube, postgres_url: s
     youtube.faults = Faults(silent_every=3, flaky_every=2)
     with program(make_settings(tmp_path, youtube, database_url=postgres_url)):
         user = new_user()
+        (started,) = click_at_once(user)
         run, last = index(user)
+        assert run.id == started
         assert last == Progress("done", 6, 6, 0, 2, 0, None)
         index(user, forced=True)
         (hit,) = search.find(user, "marker0004")
