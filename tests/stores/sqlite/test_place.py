@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import stat
 from pathlib import Path
@@ -269,6 +270,22 @@ def test_closing_and_opening_again_is_no_harm(store: SqliteStore, path: Path) ->
     other.close()
     assert store.push([task(3)]) == ["ok"]
     assert [view is not None for view in store.state([uid(n) for n in (1, 2, 3)])] == [True] * 3
+
+
+def test_a_store_that_nobody_closed_leaves_no_descriptor(path: Path) -> None:
+    def use() -> None:
+        dropped = open_store(f"sqlite:///{path}")
+        dropped.setup()
+        dropped.push([task(1)])
+        assert dropped.state([uid(1)]) != [None]
+
+    use()
+    gc.collect()
+    before = os.listdir("/proc/self/fd")
+    for _ in range(5):
+        use()
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) == len(before)
 
 
 def test_every_connection_is_opened_with_care(store: SqliteStore) -> None:

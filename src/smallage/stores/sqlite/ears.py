@@ -72,6 +72,16 @@ class Folder:
         self._lock = threading.Lock()
         self._open()
 
+    _fd = -1
+
+    def __del__(self) -> None:
+        self._let_go()  # of a store that nobody has closed
+
+    def _let_go(self) -> None:
+        descriptor, self._fd = self._fd, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
     def _open(self) -> None:
         os.makedirs(self.path, mode=0o700, exist_ok=True)
         self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -97,7 +107,7 @@ class Folder:
             return
         with self._lock:
             if self._found() != self._place:
-                os.close(self._fd)
+                self._let_go()
                 self._open()
                 self.new_round()
 
@@ -122,12 +132,12 @@ class Folder:
                 pass
 
     def close(self) -> None:
-        os.close(self._fd)
+        self._let_go()
         self.board.close()
 
     def forget(self) -> None:
         """In a forked child: the parent's sockets stay, the descriptor goes."""
-        os.close(self._fd)
+        self._let_go()
 
 
 def _short_folder(path: Path) -> str:
