@@ -259,31 +259,13 @@ def test_a_watch_can_be_woken(store: Store) -> None:
     assert not thread.is_alive()
 
 
-def test_ids_can_be_added_while_a_thread_waits(store: Store, worker: Session) -> None:
+@pytest.mark.parametrize("first", [(uid(9),), ()], ids=["with an id", "with none yet"])
+def test_ids_can_be_added_while_a_thread_waits(store: Store, worker: Session, first: tuple[str, ...]) -> None:
     store.push([task(1)])
     claim = worker.one()
     watch = store.watch()
-    watch.add([uid(9)])
-    heard = threading.Event()
-
-    def wait() -> None:
-        while uid(1) not in watch.wait(LONG):
-            pass
-        heard.set()
-
-    thread = threading.Thread(target=wait, daemon=True)
-    thread.start()
-    watch.add([uid(1)])
-    worker.settle(claim, Done())
-    assert heard.wait(LONG)
-    thread.join(LONG)
-    watch.close()
-
-
-def test_a_thread_may_wait_before_the_first_id_is_added(store: Store, worker: Session) -> None:
-    store.push([task(1)])
-    claim = worker.one()
-    watch = store.watch()
+    if first:
+        watch.add(first)
     heard = threading.Event()
 
     def wait() -> None:

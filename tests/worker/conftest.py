@@ -123,12 +123,17 @@ def view(app: Smallage, task_id: str) -> Any:
     return app.store.state([task_id])[0]
 
 
-def gone(pid: int) -> bool:
-    """Whether a process has ended (or is being buried)."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-    except FileNotFoundError:
-        return True
+def wait_until_gone(pids: list[int]) -> None:
+    """Wait for the end of processes that are not ours."""
+    for pid in pids:
+        try:
+            process = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        try:
+            assert select.select([process], [], [], PATIENCE)[0], f"process {pid} goes on"
+        finally:
+            os.close(process)
 
 
 def until(condition: Callable[[], bool]) -> None:

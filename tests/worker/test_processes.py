@@ -12,7 +12,7 @@ import pytest
 from smallage.app import Smallage
 from smallage.core.errors import TaskRevokedError, TimeLimitExceeded, WorkerLostError
 from tests.worker import sample
-from tests.worker.conftest import PATIENCE, Moments, Worker, gone, until, view
+from tests.worker.conftest import PATIENCE, Moments, Worker, until, view, wait_until_gone
 
 Start = Callable[..., Worker]
 POOLS = ["processes", "threads", "solo", "asyncio", "gevent"]
@@ -106,7 +106,7 @@ def test_children_die_with_their_supervisor_and_the_next_worker_has_their_tasks_
     moments.next("started")
     children = first.children()
     first.process.kill()
-    until(lambda: all(gone(child) for child in children))
+    wait_until_gone(children)
     start("-P", "threads")
     assert moments.next("started")[0] == result.id
     gate.touch()
@@ -242,7 +242,7 @@ def test_a_body_that_ignores_its_hard_limit_costs_its_process(
     assert neighbour.get(timeout=PATIENCE) == "held"
     assert (view(app, neighbour.id).crashes, view(app, neighbour.id).releases) == (0, 0)
     if pool == "threads":
-        until(lambda: gone(int(pid)))
+        wait_until_gone([int(pid)])
         until(lambda: len(worker.children()) == 1)
 
 
