@@ -49,8 +49,9 @@ class Postgres:
         self._db = db
         with db.writing() as session:
             session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": CREATING})
-            for statement in SCHEMA:
-                session.execute(text(statement))
+            if session.scalar(text("SELECT to_regclass('passages_words')")) is None:  # else tasks would wait for locks
+                for statement in SCHEMA:
+                    session.execute(text(statement))
 
     def put(self, document: Document) -> None:
         with self._db.writing() as session:
