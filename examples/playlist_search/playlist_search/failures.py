@@ -12,6 +12,10 @@ class NoTranscript(Exception):
     """The video has none, and will have none in a minute: an outcome, not an error."""
 
 
+class Unreadable(Exception):
+    """An answer came that makes no sense."""
+
+
 class Later(Exception):
     """It did not work now and may work later."""
 

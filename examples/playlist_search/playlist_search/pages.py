@@ -5,11 +5,12 @@ from __future__ import annotations
 from flask import Blueprint, Flask, abort, flash, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from playlist_search import library, live, runs, search
+from playlist_search import library, live, runs, search, services
 from playlist_search.accounts import login_required, safe_next, signed_in, signed_in_or_none
 from playlist_search.errors import Conflict, wants_page
 from playlist_search.library import PlaylistInfo
 from playlist_search.runs import Progress, Run
+from playlist_search.settings import YOUTUBE_WATCH_URL
 
 blueprint = Blueprint("pages", __name__)
 
@@ -21,6 +22,7 @@ def init_app(app: Flask) -> None:
     """Bind the pages to an application."""
     app.register_blueprint(blueprint)
     app.add_template_filter(clock)
+    app.add_template_filter(watch_link)
 
 
 @blueprint.get("/health")
@@ -118,6 +120,11 @@ def clock(second: int) -> str:
     minutes, seconds = divmod(second, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def watch_link(url: str) -> str:
+    """A video's address; a stand-in for YouTube shows its videos itself."""
+    return services.current().settings.youtube_watch_url + url.removeprefix(YOUTUBE_WATCH_URL)
 
 
 def _playlist(playlist_id: str) -> PlaylistInfo:

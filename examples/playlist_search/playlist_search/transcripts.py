@@ -7,6 +7,7 @@ import weakref
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
+from xml.etree.ElementTree import ParseError
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -15,7 +16,7 @@ from youtube_transcript_api import _errors as errors
 from youtube_transcript_api.proxies import GenericProxyConfig, ProxyConfig, WebshareProxyConfig
 
 from playlist_search.documents import Line
-from playlist_search.failures import Later, NoTranscript, RateLimited, retry_after
+from playlist_search.failures import Later, NoTranscript, RateLimited, Unreadable, retry_after
 from playlist_search.settings import YOUTUBE_WATCH_URL, Settings
 
 BLOCKED_SECONDS = 30.0
@@ -69,6 +70,8 @@ class Transcripts:
             raise Later(_short(error, session.last)) from error
         except requests.RequestException as error:
             raise Later(f"YouTube cannot be reached: {type(error).__name__}") from error
+        except ParseError as error:
+            raise Unreadable("what YouTube sent as the transcript") from error
         return Transcript(fetched.language_code, [Line(one.start, one.text) for one in fetched])
 
     def close(self) -> None:

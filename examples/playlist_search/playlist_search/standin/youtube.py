@@ -29,6 +29,13 @@ from playlist_search.standin.talks import Talk, talk, video_id
 
 API = "/youtube/v3"
 KEY = "stand-in-key"
+WATCH_PAGE = """<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title>
+<meta name=viewport content="width=device-width"><meta name=color-scheme content="light dark">
+<style>body{{font:1rem/1.6 system-ui;max-width:40rem;margin:2rem auto;padding:0 1rem}} li{{padding-left:.5rem}}</style>
+<script type="application/json">{{"INNERTUBE_API_KEY": "stand-in-key"}}</script>
+<h1>{title}</h1><p>This page stands in for YouTube: what is said at which second.</p><ol>{lines}</ol>
+"""
+"""What the library reads of it is the key for the player; the rest is for people who follow a link."""
 REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 429: "Too Many Requests", 500: "Error"}
 MOST_BYTES = 65_536
 
@@ -46,6 +53,8 @@ class Faults:
     """… one is answered with 500 the first time."""
     broken: frozenset[int] = frozenset()
     """These are always answered with 500."""
+    garbled: frozenset[int] = frozenset()
+    """These are answered with something that cannot be read, the first time."""
 
     def is_silent(self, number: int) -> bool:
         return bool(self.silent_every) and number % self.silent_every == self.silent_every - 1
@@ -212,8 +221,9 @@ def watch_page(youtube: YouTube, number: int, now: float) -> Answer:
     """The page that has the key for the player."""
     if youtube.limited(number, now):
         return Answer(429, b"", "text/html", (f"Retry-After: {youtube.faults.retry_after}",))
-    script = f'<script>ytcfg.set({{"INNERTUBE_API_KEY": "{KEY}"}})</script>'
-    return Answer(200, f"<!doctype html><title>{talk(number).title}</title>{script}".encode(), "text/html")
+    said = talk(number)
+    lines = "".join(f"<li value={second:g}>{escape(text)}</li>" for second, text in said.lines)
+    return Answer(200, WATCH_PAGE.format(title=escape(said.title), lines=lines).encode(), "text/html")
 
 
 def player(youtube: YouTube, body: dict[str, Any], key: str) -> Answer:
@@ -243,6 +253,8 @@ def timed_text(youtube: YouTube, number: int) -> Answer:
         return Answer(500, b"", "text/html")
     if youtube.faults.is_flaky(number) and youtube.is_first("500", number):
         return Answer(500, b"", "text/html")
+    if number in youtube.faults.garbled and youtube.is_first("garbled", number):
+        return Answer(200, b"<transcript>half of i", "text/xml")
     lines = "".join(
         f'<text start="{second:g}" dur="5">{escape(escape(said))}</text>' for second, said in talk(number).lines
     )

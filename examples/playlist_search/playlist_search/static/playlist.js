@@ -23,6 +23,7 @@ function render(shot) {
     cell.textContent = shot[cell.dataset.count].toLocaleString("en");
   }
   startButton.disabled = !shot.over;
+  startButton.textContent = shot.over ? "Index again" : "Indexing …";
   speak(shot);
   if (shot.failed !== shownFailures || shot.over) {
     shownFailures = shot.failed;
