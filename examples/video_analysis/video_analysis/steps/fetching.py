@@ -8,6 +8,7 @@ from typing import Any
 
 import yt_dlp
 from yt_dlp.networking._urllib import HTTPHandler, RedirectHandler, UrllibRH
+from yt_dlp.networking.exceptions import HTTPError
 
 from video_analysis.steps.guard import Guard
 
@@ -15,6 +16,8 @@ from video_analysis.steps.guard import Guard
 def guarded_downloader(guard: Guard, options: dict[str, Any]) -> Any:
     """A `YoutubeDL` that can fetch from http and https alone, over connections that `guard` makes: those of redirects
     and of everything that an extractor asks for among them. Use it in a `with` block."""
+
+    answers: list[Any] = []
 
     class Connecting(HTTPHandler):  # type: ignore[misc]
         """Makes connections by `guard.connect`."""
@@ -48,7 +51,19 @@ def guarded_downloader(guard: Guard, options: dict[str, Any]) -> Any:
 
         def _send(self, request: Any) -> Any:
             guard.check_url(request.url)
-            return super()._send(request)
+            try:
+                answer = super()._send(request)
+            except HTTPError as error:
+                answers.append(error.response)
+                raise
+            answers.append(answer)
+            return answer
+
+        def close(self) -> None:
+            """Close what an extractor, or an error, has left open."""
+            for answer in answers:
+                answer.close()
+            super().close()
 
     class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
         def build_request_director(self, handlers: Any, preferences: Any = None) -> Any:
