@@ -8,7 +8,7 @@ BIN := .venv/bin
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench peers hops kill-loop trees rate-limit fan-in celery-diff apps-beside-celery playlist-figures video-analysis video-load lock clean
+.PHONY: help demo test check format bench peers hops kill-loop trees rate-limit fan-in celery-diff apps-beside-celery playlist-search playlist-figures video-analysis video-load lock clean
 .DELETE_ON_ERROR:
 
 help: ## This list
@@ -57,6 +57,9 @@ rate-limit: .venv/.stamp ## 400 tasks at 20 a second from four workers against a
 celery-diff: .venv/.stamp ## Small programs written for Celery: what Celery did, what Smallage does
 	$(BIN)/python -m tests.celery_diff.run $(ARGS)
 
+playlist-search: .venv/.stamp ## The example application that searches playlists, with nothing set and no network
+	@PYTHONPATH=examples/playlist_search $(BIN)/python -m playlist_search.offline $(ARGS)
+
 playlist-figures: .venv/.stamp ## The playlist search's figures: 1,000 videos, 3,000 videos, a worker killed
 	@PYTHONPATH=examples/playlist_search $(BIN)/python -m playlist_search.figures $(ARGS)
 
@@ -64,7 +67,7 @@ video-analysis: .venv/.stamp ## The example application that analyses videos, wi
 	@PYTHONPATH=examples/video_analysis $(BIN)/python -m video_analysis.offline $(ARGS)
 
 video-load: .venv/.stamp ## 200 users submit to it and poll for a minute, on Redis and on SQLite
-	@PYTHONPATH=examples/video_analysis:. $(BIN)/python -m video_analysis.load $(ARGS)
+	@PYTHONPATH=examples/video_analysis:. $(BIN)/python examples/video_analysis/benchmarks/load.py $(ARGS)
 
 lock: ## Write the hashed locks anew (needs the network)
 	PYTHON=$(PYTHON) .ci/lock $(ARGS)
