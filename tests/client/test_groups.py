@@ -331,7 +331,7 @@ def test_retrying_one_of_the_failed(bench):
     assert member.retry()
     assert (result.ready(), result.failed) == (False, 1)
     bench.run()
-    assert (member.result, result.failed, result.ready()) == (3, 1, True)
+    assert (member.get(timeout=0), result.failed, result.ready()) == (3, 1, True)
 
 
 def test_forgetting(bench, add):
