@@ -303,3 +303,59 @@ def outer(self):
 def root_and_parent_given():
     """root_id and parent_id of the call win."""
     return ids.apply_async(root_id="the-root", parent_id="the-parent", task_id="itself").get(timeout=8)
+
+
+@program
+def context_in_a_workflow():
+    """Parent, root, group, worker and queue of every kind of step: link, errback, replacement, retry, member, body."""
+    first = told.s("first").set(queue="celery", link=told.si("link"))
+    last = told.si("last")
+    last.link_error(told.si("never"))
+    members = group([told.si("member"), told.si("member's first") | told.si("member's last")])
+    result = chain(first, replaced.si(), chord(members, told.si("body")), again.si(), last)()
+    result.get(timeout=20)
+    broken = fails.apply_async(link_error=told.si("errback"))
+    broken.get(propagate=False, timeout=8)
+    return sorted(wait_notes(10), key=str)
+
+
+@app.task(bind=True)
+def told(self, name, *args):
+    request = self.request
+    if request.retries or name != "retried":
+        queue = request.delivery_info["routing_key"]
+        ids = [request.id, request.parent_id, request.root_id]
+        kinds = ["none" if one is None else "itself" if one == ids[0] else "another" for one in ids[1:]]
+        grouped = None if name == "errback" else [request.group is not None, request.group_index]
+        note(name, kinds, ids[1] == ids[2], grouped, request.hostname, queue, request.delivery_info["redelivered"])
+    return name
+
+
+@app.task(bind=True)
+def replaced(self):
+    raise self.replace(told.si("replacement"))
+
+
+@app.task(bind=True)
+def again(self):
+    if not self.request.retries:
+        raise self.retry(countdown=0)
+    request = self.request
+    note("again", request.parent_id is None, request.root_id == request.id, request.hostname)
+
+
+@app.task
+def fails():
+    raise ValueError("no")
+
+
+@program
+def group_of_an_errback():
+    """An errback that is sent as a task: is it a member of a group?"""
+    fails.apply_async(link_error=look_at_group.s()).get(propagate=False, timeout=8)
+    return wait_notes(1)
+
+
+@app.task
+def look_at_group(failed_id):
+    note(current_task.request.group is not None, current_task.request.group_index)
