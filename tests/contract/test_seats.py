@@ -423,6 +423,16 @@ def test_a_replaced_body_is_a_body_no_more(store: Store, worker: Session, clock:
     assert view(store, 1).result == b"x"
 
 
+def test_a_body_replaced_after_its_group_was_forgotten(store: Store, worker: Session) -> None:
+    store.group_push(GroupBatch(id=G, seal=True, body=task(1, b"body")))
+    claim = worker.one()
+    assert claim.body_of == G
+    store.forget([G])
+    assert store.group(G) is None
+    assert worker.settle(claim, Replaced((task(1, b"two"),))) == "ok"
+    assert worker.one().body_of is None
+
+
 def test_a_retried_group_does_not_call_its_replaced_body_back(store: Store, worker: Session) -> None:
     like_group(store, rows=1, body=task(1, b"body"))
     worker.run(Failed(b"e"))

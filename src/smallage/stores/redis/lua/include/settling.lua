@@ -166,8 +166,8 @@ local function become_seat(r)
     B.B = now
     B.dirty = true
     list_group(B)
-    put(r, 'j', nil)
   end
+  put(r, 'j', nil)
   put_bytes(r, 'p', nil)
   put_bytes(r, 'u', nil)
   put(r, 'x', nil)
