@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from smallage.app import Smallage
-from tests.worker.conftest import PATIENCE, gone, until
+from tests.worker.conftest import PATIENCE, until, wait_until_gone
 
 SHOP = """
 import os
@@ -86,10 +86,10 @@ class Services:
 
     def end(self) -> None:
         for pid in self.pids:
-            if not gone(pid):
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
-        for pid in self.pids:
-            until(lambda pid=pid: gone(pid))  # type: ignore[misc]
+        wait_until_gone(self.pids)
+        self.pids.clear()  # the numbers may be others' soon
         self.app.close()
 
 
