@@ -36,6 +36,11 @@ class Denied(Exception):
         self.status = status
 
 
+def reason(error: Exception) -> str:
+    """What people are told of a video that failed. Texts of exceptions that nobody has foreseen stay in the log."""
+    return str(error) if isinstance(error, Later | Unreadable) else f"unexpected: {type(error).__name__}"
+
+
 def retry_after(header: str | None, default: float) -> float:
     """Seconds that a Retry-After header asks for, in either spelling; `default` without one that can be read."""
     text = (header or "").strip()

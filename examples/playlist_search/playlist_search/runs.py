@@ -153,11 +153,13 @@ def changes(run: Run, heartbeat: float = HEARTBEAT) -> Iterator[Progress]:
 
 
 def _progress(run_id: str, counters: Counters | None) -> Progress:
-    with services.current().db.reading() as session:
-        run = session.get_one(IndexRun, run_id)
-        ended_as = indexing.counts(session, run_id)
-    if counters is not None and counters.ended and run.finished is None:
-        indexing.finish(run_id, queue().failures(run.group_id) if counters.failed else ())
+    run, ended_as = _read(run_id)
+    if run.finished is None:
+        if counters is None and (error := queue().listing_error(run_id)):
+            indexing.listing_failed(run_id, error)  # its worker died too often to say so itself
+            run, ended_as = _read(run_id)
+        elif counters is not None and counters.ended:
+            indexing.finish(run_id, queue().failures(run.group_id) if counters.failed else ())
     without = ended_as.get(NO_TRANSCRIPT, 0)
     if counters is None:
         done = ended_as.get(INDEXED, 0) + without
@@ -173,6 +175,12 @@ def _progress(run_id: str, counters: Counters | None) -> Progress:
         run.error,
     )
     return replace(shown, eta_seconds=_eta(run, shown))
+
+
+def _read(run_id: str) -> tuple[Run, dict[str, int]]:
+    """The run as it is now, and how many of its videos ended how."""
+    with services.current().db.reading() as session:
+        return session.get_one(IndexRun, run_id), indexing.counts(session, run_id)
 
 
 def _state(run: Run) -> str:

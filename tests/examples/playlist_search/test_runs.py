@@ -145,6 +145,19 @@ def test_a_playlist_that_cannot_be_listed(user: int, youtube: standin.YouTube) -
     assert last.state == "done"
 
 
+def test_a_foreman_that_has_failed_for_good_keeps_nobody_waiting(user: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(run_id: str) -> bool:
+        raise KeyError("snippet")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(indexing, "list_playlist", fail)
+        run, last = index(user)
+    assert (last.state, last.error) == ("failed", "unexpected: KeyError")
+    again, last = index(user)
+    assert again.id != run.id
+    assert last.state == "done"
+
+
 # -- twice --------------------------------------------------------------------------------------------------------
 def test_a_second_run_fetches_what_is_new(user: int, youtube: standin.YouTube) -> None:
     index(user, "PLthree")

@@ -33,6 +33,9 @@ class Queue(Protocol):
     def start(self, run_id: str) -> None:
         """Have the run's playlist listed and its videos indexed. Done twice it happens once."""
 
+    def listing_error(self, run_id: str) -> str:
+        """Why the task that lists the playlist has failed for good, for people; empty if it has not."""
+
     def counters(self, group_id: str) -> Counters | None:
         """How the videos' tasks stand; None while there are none, or when they are no longer remembered."""
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from celery import Celery, Task, chain, group
 
 from playlist_search import indexing, services, standing
-from playlist_search.failures import Denied, Later
+from playlist_search.failures import Denied, Later, reason
 from playlist_search.models import FAILED
 from playlist_search.tasks import Counters
 from playlist_search.tasks.pacing import MAX_RETRIES, countdown, priority
@@ -76,7 +76,7 @@ def index_video(self: Task[..., str], run_id: str, video_id: str) -> str:
             return FAILED
         raise self.retry(exc=error, countdown=countdown(error, self.request.retries)) from error
     except Exception as error:
-        indexing.record(run_id, video_id, FAILED, f"{type(error).__name__}: {error}")
+        indexing.record(run_id, video_id, FAILED, reason(error))
         return FAILED
 
 
@@ -90,6 +90,11 @@ def finish_run(run_id: str) -> None:
 def start(run_id: str) -> None:
     if index_playlist.AsyncResult(run_id).state == "PENDING":
         index_playlist.apply_async((run_id,), task_id=run_id)
+
+
+def listing_error(run_id: str) -> str:
+    foreman = index_playlist.AsyncResult(run_id)
+    return reason(foreman.result) if foreman.failed() else ""
 
 
 def counters(group_id: str) -> Counters | None:

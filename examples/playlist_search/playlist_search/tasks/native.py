@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from playlist_search import indexing, services
-from playlist_search.failures import Denied, Later
+from playlist_search.failures import Denied, Later, reason
 from playlist_search.models import FAILED
 from playlist_search.settings import Settings
 from playlist_search.tasks import Counters
@@ -67,7 +67,7 @@ def index_video(self: Task[..., str], run_id: str, video_id: str) -> str:
             indexing.record(run_id, video_id, FAILED, str(error))
         raise self.retry(exc=error, countdown=countdown(error, self.request.retries)) from error
     except Exception as error:
-        indexing.record(run_id, video_id, FAILED, f"unexpected: {type(error).__name__}")  # the log says more
+        indexing.record(run_id, video_id, FAILED, reason(error))
         raise
 
 
@@ -80,6 +80,11 @@ def finish_run(outcomes: Outcomes, run_id: str) -> None:
 # -- what the rest of the program asks for: see `Queue` -----------------------------------------------------------
 def start(run_id: str) -> None:
     index_playlist.apply_async((run_id,), task_id=run_id)
+
+
+def listing_error(run_id: str) -> str:
+    foreman = index_playlist.AsyncResult(run_id)
+    return reason(foreman.result) if foreman.failed() else ""
 
 
 def counters(group_id: str) -> Counters | None:
