@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
+import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 from sqlalchemy import create_engine, event
@@ -29,6 +33,8 @@ class Database:
         self.engine = make_engine(url)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
         self._writing = sessionmaker(self.engine.execution_options(writes=True), expire_on_commit=False)
+        file = self.engine.url.database if self.is_sqlite else None
+        self._turns: AbstractContextManager[None] = Turns(f"{file}-turns") if file else contextlib.nullcontext()
 
     @property
     def is_sqlite(self) -> bool:
@@ -43,7 +49,7 @@ class Database:
     @contextlib.contextmanager
     def writing(self) -> Iterator[Session]:
         """A session that commits at its end, unless an exception leaves it."""
-        with self._writing.begin() as session:
+        with self._turns, self._writing.begin() as session:
             yield session
 
     def create(self) -> None:
@@ -55,6 +61,36 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+        if isinstance(self._turns, Turns):
+            self._turns.close()
+
+
+class Turns(AbstractContextManager[None]):
+    """Whoever writes to a SQLite file waits here for its turn, threads and processes alike, and is woken when it comes.
+
+    SQLite itself lets writers look again now and then, up to ten times a second. While a worker's threads write one
+    after the other, somebody's click would have to be lucky to find the moment between two of them, for seconds.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._own = threading.Lock()
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def __enter__(self) -> None:
+        if not self._own.acquire(timeout=2 * BUSY_SECONDS):
+            raise TimeoutError("The database is held by a writer that does not end.")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+        except BaseException:
+            self._own.release()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+        self._own.release()
+
+    def close(self) -> None:
+        os.close(self._file)
 
 
 def make_engine(url: str) -> Engine:

@@ -71,7 +71,7 @@ class Transcripts:
         except requests.RequestException as error:
             raise Later(f"YouTube cannot be reached: {type(error).__name__}") from error
         except ParseError as error:
-            raise Unreadable("what YouTube sent as the transcript") from error
+            raise Unreadable("YouTube sent a transcript that cannot be read") from error
         return Transcript(fetched.language_code, [Line(one.start, one.text) for one in fetched])
 
     def close(self) -> None:
