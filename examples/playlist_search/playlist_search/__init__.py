@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -28,6 +29,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = services.current().settings
     https = settings.public_url.startswith("https://")
     app = Flask(__name__)
+    if settings.public_url:
+        # No other name is answered to; the loopback's are for whoever watches over the process.
+        app.config["TRUSTED_HOSTS"] = [urlsplit(settings.public_url).hostname or "", "127.0.0.1", "localhost"]
     app.config.update(
         SECRET_KEY=settings.secret(),
         SESSION_COOKIE_NAME="__Host-playlist_search" if https else "playlist_search",

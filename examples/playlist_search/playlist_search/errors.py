@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask, current_app, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, SecurityError
 
 from playlist_search.failures import Denied, Later, RateLimited
 from playlist_search.vault import Sealed
@@ -63,6 +63,8 @@ def init_app(app: Flask) -> None:
 
     @app.errorhandler(HTTPException)
     def refused(error: HTTPException) -> ResponseReturnValue:
+        if isinstance(error, SecurityError):  # a Host that is not ours: no page can be made that leads back to us
+            return "This server has another name.\n", 400, {"Content-Type": "text/plain"}
         if isinstance(error, CSRFError):
             return answer(400, "The page was too old, or the request came from elsewhere. Load the page again.")
         known = error.response if error.response is not None else None

@@ -123,6 +123,13 @@ def test_behind_https_cookies_are_secure(tmp_path):
             assert flag in cookie
 
 
+def test_other_names_of_the_server_are_not_answered_to(tmp_path):
+    with site(tmp_path, public_url="https://search.example.org") as app:
+        client = app.test_client()
+        for host, status in {"search.example.org": 200, "127.0.0.1:8000": 200, "evil.example": 400}.items():
+            assert client.get("/", headers={"Host": host}).status_code == status, host
+
+
 # -- what was said is text ----------------------------------------------------------------------------------------
 class Tags(HTMLParser):
     """What a browser would make of a page."""
