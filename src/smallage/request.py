@@ -7,6 +7,7 @@ called as a function. Threads, greenlets and asyncio tasks each have their own.
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Mapping
 from contextvars import ContextVar
 from functools import cached_property
@@ -24,6 +25,15 @@ if TYPE_CHECKING:
 
 running: ContextVar[Request | None] = ContextVar("smallage_running", default=None)
 """The run that a worker started in this context."""
+
+
+def _stray() -> None:
+    request = running.get()
+    if request is not None:
+        request.strayed = True
+
+
+os.register_at_fork(after_in_child=_stray)
 direct: ContextVar[Request | None] = ContextVar("smallage_direct", default=None)
 """A task called as a function in this context, innermost first."""
 
@@ -67,6 +77,8 @@ class Request:
     """The context of a run without a worker."""
     limit_override: int | None = None
     """`max_retries` given to the last `retry()`."""
+    strayed = False
+    """This is a process that the body has forked: what it does here is no part of the run."""
 
     def __init__(
         self,

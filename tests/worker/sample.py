@@ -203,6 +203,19 @@ def deaf() -> None:
     time.sleep(60)
 
 
+@app.task(name="forks")
+def forks(how: str) -> int:
+    """What the child of a fork in the body ended with."""
+    child = os.fork()
+    if child == 0:
+        if how == "returns":
+            return 99
+        if how == "exits":
+            sys.exit(7)
+        raise ValueError("in the child")
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
 @app.task(name="grow")
 def grow(mib: int) -> int:
     _kept.append(bytearray(b"x") * (mib << 20))

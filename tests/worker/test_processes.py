@@ -93,6 +93,13 @@ def test_however_a_task_ends_its_process_it_is_a_crash(how: str, start: Start, a
     assert (view(app, result.id).reason, view(app, result.id).crashes) == ("crashed", 2)
 
 
+@pytest.mark.parametrize(("how", "code"), [("returns", 0), ("exits", 7), ("raises", 1)])
+def test_a_fork_in_a_body_does_not_become_a_second_worker(how: str, code: int, start: Start) -> None:
+    start("-c", "1")
+    assert [sample.forks.delay(how).get(timeout=PATIENCE) for _ in range(2)] == [code, code]
+    assert sample.add.delay(1, 2).get(timeout=PATIENCE) == 3
+
+
 def test_a_task_survives_one_crash(start: Start) -> None:
     start("-P", "processes", "-c", "1")
     assert sample.die_once.delay().get(timeout=PATIENCE) == 1

@@ -18,6 +18,7 @@ from smallage.run.preparing import before_body, give_outcomes, only_once
 from smallage.run.raising import body_raised
 from smallage.run.reading import arguments_of
 from smallage.run.returning import body_returned
+from smallage.run.straying import leave
 from smallage.tasks.telling import fields
 
 if TYPE_CHECKING:
@@ -37,8 +38,12 @@ def execute(app: Smallage, claim: Claim, worker: WorkerContext) -> Outcome:
         if prepared.hooked or signals.hearing:
             before_body(opened)
         value = prepared.entry(*opened.args, **opened.kwargs)
+        if opened.strayed and opened.local is None:
+            leave(None)
         return body_returned(opened, value, worker)
     except BaseException as error:
+        if opened.strayed and opened.local is None:
+            leave(error)
         return body_raised(opened, error, worker)
     finally:
         running.reset(token)
@@ -55,8 +60,12 @@ async def aexecute(app: Smallage, claim: Claim, worker: WorkerContext) -> Outcom
         if prepared.hooked or signals.hearing:
             before_body(opened)
         value = await prepared.entry(*opened.args, **opened.kwargs)
+        if opened.strayed and opened.local is None:
+            leave(None)
         return body_returned(opened, value, worker)
     except BaseException as error:
+        if opened.strayed and opened.local is None:
+            leave(error)
         return body_raised(opened, error, worker)
     finally:
         running.reset(token)
