@@ -29,8 +29,8 @@ def postgres_url(postgres_server_of_the_session: PostgresServer) -> str:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say loudly how many tests had no server to run against."""
-    skipped = [one for one in terminalreporter.stats.get("skipped", []) if "no PostgreSQL" in str(one.longrepr)]
-    if skipped:
-        text = f"{len(skipped)} tests did not run: {postgres_server.MISSING}"
-        terminalreporter.write_sep("!", text, red=True, bold=True)
+    """Say loudly how many tests had no server, or no browser, to run against."""
+    for sign, missing in (("no PostgreSQL", postgres_server.MISSING), ("no Chromium", "no Chromium on the PATH")):
+        skipped = [one for one in terminalreporter.stats.get("skipped", []) if sign in str(one.longrepr)]
+        if skipped:
+            terminalreporter.write_sep("!", f"{len(skipped)} tests did not run: {missing}", red=True, bold=True)
