@@ -165,6 +165,7 @@ section(
         ("store round trips/s", col("round_trips_per_s")),
         ("Redis commands/s", col("redis_commands_per_s")),
         ("Redis CPU ms/s, above its own", col("redis_cpu_ms_per_s", 2)),
+        ("Redis ms/s in commands", col("redis_in_commands_ms_per_s", 2)),
         ("processes", col("processes")),
         ("RSS MiB", col("rss_mib")),
         ("PSS MiB", col("pss_mib")),

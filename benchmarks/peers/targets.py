@@ -137,7 +137,7 @@ TARGETS = [
     Target("idle worker, CPU in 20 s, Redis", R, idle("cpu_s"), 0.02, "s"),
     Target("idle worker, CPU in 20 s, SQLite", S, idle("cpu_s"), 0.02, "s"),
     Target("idle worker, round trips", R, idle("round_trips_per_s"), 1, "/s"),
-    Target("idle worker, Redis CPU a second", R, idle("redis_cpu_ms_per_s"), 0.1, "ms"),
+    Target("idle worker, Redis in commands a second", R, idle("redis_in_commands_ms_per_s"), 0.1, "ms"),
     Target("idle worker, memory (PSS), one child and its supervisor, Redis", R, idle("pss_mib"), 35, "MiB"),
     Target("idle worker, memory (PSS), one child and its supervisor, SQLite", S, idle("pss_mib"), 35, "MiB"),
     Target("Redis time for claim and settle, in batches", R, Figure("redis_time", "redis_us_per_task"), 9, "µs"),
