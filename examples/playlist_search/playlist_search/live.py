@@ -75,9 +75,10 @@ def progress(playlist_id: str) -> ResponseReturnValue:
 def events(playlist_id: str) -> ResponseReturnValue:
     """How far the run is, now and at each change, until it has ended."""
     run = _run(playlist_id)
-    seen = request.headers.get("Last-Event-ID", "")
-    if seen and seen == event_id(run, runs.progress(run)) and runs.progress(run).over:
-        return "", 204  # the browser has heard the end: this tells it to stop coming back
+    if seen := request.headers.get("Last-Event-ID"):
+        shot = runs.progress(run)
+        if shot.over and seen == event_id(run, shot):
+            return "", 204  # the browser has heard the end: this tells it to stop coming back
     user_id = signed_in().id
     streams: Streams = current_app.extensions["playlist_search.streams"]
     if not streams.enter(user_id):
