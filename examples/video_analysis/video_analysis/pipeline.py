@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import OperationalError
 
-from video_analysis import records
+from video_analysis import records, uploads
 from video_analysis.models import Analysis
 from video_analysis.settings import Settings
 from video_analysis.steps import analyse as analysts
@@ -119,8 +119,8 @@ class Pipeline:
                 (self.settings.uploads / analysis.source).unlink(missing_ok=True)
 
     def sweep(self, quiet: float = QUIET, stale: float = STALE) -> int:
-        """Delete the folders that a crash or a cancel at a bad moment has left, and give up what has got stuck. How
-        many were deleted."""
+        """Delete the folders and uploads that a crash or a cancel at a bad moment has left, and give up what has got
+        stuck. How many were deleted."""
         stuck = set(left_overs(self.settings.work, stale))
         swept = 0
         for analysis_id in left_overs(self.settings.work, quiet):
@@ -129,6 +129,9 @@ class Pipeline:
             elif not _has_ended(analysis_id):
                 continue
             self.clean(analysis_id)
+            swept += 1
+        for upload in uploads.nobodys(self.settings.uploads, quiet):
+            upload.unlink(missing_ok=True)
             swept += 1
         return swept
 

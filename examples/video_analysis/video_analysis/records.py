@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from video_analysis import db
-from video_analysis.models import STEPS, Analysis, Charge, Segment, User, minutes_of, now
+from video_analysis.models import ENDED, STEPS, Analysis, Charge, Segment, User, minutes_of, now
 
 
 class NoSuchAnalysis(LookupError):
@@ -176,6 +176,15 @@ def of_user(user_id: int, limit: int = 100) -> list[Analysis]:
     newest = select(Analysis).filter_by(user_id=user_id).order_by(Analysis.created.desc(), Analysis.id).limit(limit)
     with db.reading() as session:
         return list(session.scalars(newest))
+
+
+def needs_upload(name: str) -> bool:
+    """Is there an analysis under way that is made of the stored file `name`?"""
+    open_ones = select(Analysis.id).where(
+        Analysis.kind == "file", Analysis.source == name, Analysis.state.not_in(ENDED)
+    )
+    with db.reading() as session:
+        return session.scalar(open_ones.limit(1)) is not None
 
 
 def minutes_reserved(user_id: int) -> int:

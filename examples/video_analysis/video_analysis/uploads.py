@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
 from werkzeug.datastructures import FileStorage
 
+from video_analysis import records
 from video_analysis.models import new_id
 from video_analysis.problems import Problem
 from video_analysis.steps import audio
@@ -61,6 +63,14 @@ class Upload:
     def discard(self) -> None:
         """Delete it."""
         self.path.unlink(missing_ok=True)
+
+
+def nobodys(folder: Path, older_than: float) -> list[Path]:
+    """Uploads of at least `older_than` seconds that no open analysis is made of, as a web server leaves them that dies
+    between the file and its row."""
+    limit = time.time() - older_than
+    files = [file for file in folder.glob("*") if file.stat().st_mtime <= limit]
+    return [file for file in files if not records.needs_upload(file.name)] if files else []
 
 
 def title_of(filename: str) -> str:

@@ -15,6 +15,7 @@ from smallage import StoreUnavailable
 from tests.examples.video_analysis.site import Program, Site, silence
 from video_analysis import db, records, tasks
 from video_analysis.models import Analysis, now
+from video_analysis.pipeline import Pipeline
 from video_analysis.tasks import native
 from video_analysis.uploads import title_of
 
@@ -300,6 +301,16 @@ def test_others_analyses_do_not_exist(site: Site, program: Program, method: str,
 def test_problems_of_the_web_server_have_the_same_shape(program: Program) -> None:
     problem(program.ask("GET", "/api/nothing"), 404)
     problem(program.ask("PUT", "/api/analyses"), 405)
+
+
+def test_an_upload_that_is_nobodys_is_swept_away(site: Site, program: Program) -> None:
+    waiting = records.load(program.upload(silence(5)).json["id"])
+    orphan = site.settings.uploads / "web-process-died-here"
+    orphan.write_bytes(b"video")
+    pipeline = Pipeline(site.settings)
+    assert pipeline.sweep() == 0  # its request may be under way
+    assert pipeline.sweep(quiet=0) == 1
+    assert [file.name for file in site.settings.uploads.iterdir()] == [waiting.source]
 
 
 # -- a queue that is away -------------------------------------------------------------------------------------------

@@ -8,7 +8,9 @@ fails fails the chain. `fan_out(then=…)` would begin a second workflow beside 
 the end should be reached whatever became of the members.
 
 The tasks carry ids and numbers only; sound and words are files in the workspace. They wait on two queues: `net` for
-what waits for others (threads, gevent or asyncio), `cpu` for what keeps a processor busy (processes).
+what waits for others (threads, gevent or asyncio), `cpu` for what keeps a processor busy (processes). Later steps have
+a higher priority (a lower number): what was begun is finished before more is begun, so under load first results come
+early, and few videos lie on the disk.
 """
 
 from __future__ import annotations
@@ -104,12 +106,12 @@ def pipeline() -> Pipeline:
     return Pipeline(current_app.extensions["settings"])
 
 
-@smallage.task(bind=True, **step("download", NET, 1800))
+@smallage.task(bind=True, priority=6, **step("download", NET, 1800))
 def download(self: Any, analysis_id: str) -> None:
     attempt(self, analysis_id, lambda: pipeline().download(analysis_id))
 
 
-@smallage.task(bind=True, **step("split", CPU, 1000))
+@smallage.task(bind=True, priority=5, **step("split", CPU, 1000))
 def split(self: Any, analysis_id: str) -> None:
     """Cut the sound into pieces, and let them take this task's place."""
     count = attempt(self, analysis_id, lambda: pipeline().split(analysis_id))
@@ -118,7 +120,7 @@ def split(self: Any, analysis_id: str) -> None:
     self.replace(group(pieces).set(task_id=pieces_id(analysis_id)))
 
 
-@smallage.task(bind=True, **step("transcribe", CPU, 600))
+@smallage.task(bind=True, priority=3, **step("transcribe", CPU, 600))
 def transcribe(self: Any, analysis_id: str, number: int) -> None:
     attempt(self, analysis_id, lambda: pipeline().transcribe(analysis_id, number))
 
