@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from flask import Flask, current_app, jsonify, render_template, request
+from flask import Flask, current_app, g, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException, SecurityError
 
 from playlist_search.failures import Denied, Later, RateLimited
@@ -51,6 +52,8 @@ def wants_page() -> bool:
 
 def answer(status: int, message: str = "", headers: dict[str, str] | None = None) -> ResponseReturnValue:
     """The error as a page or as {"error", "message"}."""
+    if status >= 500:
+        g.setdefault("user", None)  # the page is to come out even if nobody can be asked who this is
     title = TITLES.get(status, "This did not work")
     message = message or MESSAGES.get(status, title + ".")
     if not wants_page():
@@ -90,11 +93,12 @@ def init_app(app: Flask) -> None:
         return answer(503, "YouTube asks us to slow down. Try again a little later.", {"Retry-After": str(wait)})
 
     @app.errorhandler(Later)
-    def later(error: Later) -> ResponseReturnValue:
+    @app.errorhandler(OperationalError)
+    def later(error: Exception) -> ResponseReturnValue:
         return unavailable(error)
 
 
 def unavailable(error: Exception) -> ResponseReturnValue:
-    """The answer when YouTube, or the task store, cannot be reached."""
+    """The answer when YouTube, the database or the task store cannot be reached."""
     current_app.logger.warning("not available: %s", type(error).__name__)
     return answer(503, "A service that is needed for this does not answer. Try again in a minute.")

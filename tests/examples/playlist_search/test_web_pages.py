@@ -11,6 +11,7 @@ import pytest
 from flask import Flask
 
 from playlist_search import create_app, indexing, runs, services, tokens
+from playlist_search.db import Database
 from playlist_search.documents import Document, Line
 from playlist_search.models import Playlist, RunVideo, User
 from playlist_search.pages import clock
@@ -329,6 +330,17 @@ def test_a_queue_out_of_reach_is_said(tmp_path):
         del native.app.conf.task_publish_retry
         native.app.close()
         services.use(None)
+
+
+def test_a_database_out_of_reach_is_said(app, monkeypatch):
+    client = visitor(app, add_user(PLada=VIDEOS))
+    database = services.current().db
+    elsewhere = Database("postgresql+psycopg://127.0.0.1:9/none")
+    monkeypatch.setattr(database, "reading", elsewhere.reading)
+    answer = client.get("/playlists", headers={"Accept": "text/html"})
+    elsewhere.close()
+    assert answer.status_code == 503
+    assert "Not available just now" in answer.text
 
 
 def test_a_bug_tells_no_details(app, monkeypatch):
