@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.orm import Session
@@ -38,6 +39,7 @@ def disconnect() -> None:
     global _engine
     with _lock:
         before, _engine = _engine, None
+    _turns.close()
     if before is not None:
         before.dispose()
 
@@ -62,8 +64,49 @@ def writing() -> Iterator[Session]:
     On PostgreSQL lock the rows that a decision rests on, by `with_for_update`.
     """
     bound = engine().execution_options(writes=True)
-    with Session(bound, expire_on_commit=False) as session, session.begin():
+    with _turns.next(bound), Session(bound, expire_on_commit=False) as session, session.begin():
         yield session
+
+
+class _Turns:
+    """Writers of a SQLite file take turns at a lock file beside it.
+
+    SQLite's own way is to sleep and try again, longer each time. With many writers that is unfair: those who came first
+    can wait for seconds while newcomers get through.
+    """
+
+    def __init__(self) -> None:
+        self._mine = threading.Lock()
+        self._file: IO[bytes] | None = None
+
+    @contextlib.contextmanager
+    def next(self, engine: Engine) -> Iterator[None]:
+        """Wait for one's turn; others come after the block. Other databases need none of this."""
+        database = engine.url.database if engine.dialect.name == "sqlite" else None
+        if database is None:
+            yield
+            return
+        with self._mine:
+            file = self._of(f"{database}-writers")
+            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                fcntl.flock(file, fcntl.LOCK_UN)
+
+    def _of(self, path: str) -> IO[bytes]:
+        if self._file is None or self._file.name != path:
+            self.close()
+            self._file = open(path, "ab")  # noqa: SIM115 - it stays open
+        return self._file
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+_turns = _Turns()
 
 
 def make_engine(url: str) -> Engine:
@@ -90,8 +133,10 @@ def _begin(connection: Connection) -> None:
 
 def _forget_after_fork() -> None:
     """Connections belong to the process that opened them; a forked child opens its own."""
-    global _lock
+    global _lock, _turns
     _lock = threading.Lock()
+    _turns.close()  # parent and child would hold the lock together, as if they were one
+    _turns = _Turns()
     if _engine is not None:
         _engine.dispose(close=False)
 

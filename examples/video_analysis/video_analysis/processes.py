@@ -58,9 +58,10 @@ class Processes:
         return self.start(name, sys.executable, "-m", *arguments)
 
     def worker(self, name: str, queue: str, *options: str) -> int:
-        """Start a fleet of workers for `queue`. They stand behind the web server where processors are short."""
-        worker = ("flask", "--app", "video_analysis", "smallage", "worker", "-Q", queue, "-n", f"{name}@%h", *options)
-        return self.start(name, "nice", "-n", "5", sys.executable, "-m", *worker)
+        """Start a fleet of workers for `queue`."""
+        return self.python(
+            name, "flask", "--app", "video_analysis", "smallage", "worker", "-Q", queue, "-n", f"{name}@%h", *options
+        )
 
     def web(self, address: str, *options: str) -> None:
         """Start the web server on `address` ("127.0.0.1:8000") and wait until it answers."""
