@@ -318,3 +318,12 @@ def test_an_analysis_that_has_ended_stays_as_it_is(end: str) -> None:
     after = vars(records.load(one.id))
     before.pop("_sa_instance_state"), after.pop("_sa_instance_state")
     assert after == before
+
+
+# -- taking turns ---------------------------------------------------------------------------------------------------
+
+
+def test_a_writer_that_fails_gives_its_turn_away() -> None:
+    with pytest.raises(RuntimeError), db.writing():
+        raise RuntimeError
+    assert new_user() > 0
