@@ -27,14 +27,14 @@ class Patient(Stored):
         failed: StoreUnavailable | None = None,
         began: float | None = None,
     ) -> R:
-        """`act()`, tried again as `task_publish_retry_policy` says while it raises StoreUnavailable. `failed` is the
-        first attempt's error if it was made already, `began` (monotonic, seconds) when. Every act of a store may be
-        repeated."""
+        """`act()`, tried again as `task_publish_retry_policy` says while it raises StoreUnavailable, but not after a
+        server that took the time allowed for an answer. `failed` is the first attempt's error if it was made already,
+        `began` (monotonic, seconds) when. Every act of a store may be repeated."""
         pauses = self._pauses(retry, policy)
         until = (time.monotonic() if began is None else began) + sum(pauses) + SLOW_S
         while True:
             if failed is not None:
-                if not pauses or time.monotonic() >= until:
+                if not pauses or failed.waited or time.monotonic() >= until:
                     said = str(failed)
                     raise StoreUnavailable(
                         f"{said}{'' if said.endswith(('.', '?', '!')) else '.'} Check that it runs and that its URL is "

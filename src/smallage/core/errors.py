@@ -76,6 +76,9 @@ class OperationalError(StoreError):
 class StoreUnavailable(OperationalError):
     """The store cannot be reached now; what was asked may or may not have happened, repeat it with the same id."""
 
+    waited = False
+    """The time that an answer may take has passed: asking at once again would make the caller wait as long again."""
+
 
 class StoreFull(StoreError):
     """The store has no room for new tasks; nothing was written. Workers go on draining."""

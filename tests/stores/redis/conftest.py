@@ -51,7 +51,7 @@ def certificate(tmp_path: Path) -> Path:
 
 class Proxy:
     """A TCP line to a server. `lose_reply()` lets the next request through and cuts the line in place of its answer;
-    `cut_after(n)` lets n bytes of the next answer through first."""
+    `cut_after(n)` lets n bytes of the next answer through first; `swallow()` keeps the answers of open lines."""
 
     def __init__(self, port: int) -> None:
         self._target = port
@@ -60,6 +60,7 @@ class Proxy:
         self._cut: int | None = None
         self.cuts = 0
         self._ends: list[socket.socket] = []
+        self._swallowed: set[socket.socket] = set()
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
 
@@ -72,6 +73,10 @@ class Proxy:
 
     def cut_after(self, size: int) -> None:
         self._cut = size
+
+    def swallow(self) -> None:
+        """Give nobody who is connected now any answer; newcomers are served."""
+        self._swallowed = set(self._ends)
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)  # closing alone does not wake accept
@@ -112,6 +117,8 @@ class Proxy:
     def _replies(self, near: socket.socket, far: socket.socket) -> None:
         try:
             while data := far.recv(65536):
+                if far in self._swallowed:
+                    continue
                 if self._cut is not None:
                     data, self._cut, self.cuts = data[: self._cut], None, self.cuts + 1
                     near.sendall(data)

@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from smallage.core.errors import StoreError, StoreFull, StoreRefused, StoreUnavailable
 from smallage.stores.redis import scripts
 from smallage.stores.redis.address import Address
@@ -22,6 +24,8 @@ _AWAY = frozenset({"READONLY", "LOADING", "MASTERDOWN", "BUSY", "TRYAGAIN", "CLU
 _ELSEWHERE = frozenset({"READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "UNBLOCKED"})
 """What a server says that is no longer, or not yet, or alone no good as, the primary: the name may lead elsewhere."""
 _FORBIDDEN = frozenset({"NOAUTH", "NOPERM", "WRONGPASS"})
+_PROBE_SECONDS = 1.0
+"""How long a server may take to greet a newcomer, after a connection on which it did not answer in time."""
 GROWING = frozenset({"announce", "fire", "group_push", "push", "push_one", "schedule_put", "setup"})
 """Verbs that a full server refuses."""
 
@@ -102,12 +106,13 @@ class Link:
         return StoreError(f"{where} refused a command: {error}")
 
     def _exchange(self, packed: bytes, repeat: bool) -> Any:
-        attempt = 0
+        attempt, probed = 0, False
         while True:
             try:
                 return self._once(packed, checked=not repeat)
             except _Unsent as unsent:
                 lost: StoreUnavailable = unsent.why
+                probed = True  # by this very attempt
             except StoreUnavailable as error:
                 if not repeat:
                     raise
@@ -119,6 +124,10 @@ class Link:
             attempt += 1
             if attempt >= self.attempts or self._closed:
                 raise lost
+            if lost.waited and self._sentinels is None:  # sentinels may lead to another server
+                if probed or not self._greets():
+                    raise lost
+                probed = True
             if attempt > 1:  # the first repeat is at once: a pooled connection may simply have grown old
                 time.sleep(jitter(attempt - 2))
 
@@ -141,6 +150,15 @@ class Link:
         if self._closed:
             self._drop(Wire.close)
         return reply
+
+    def _greets(self) -> bool:
+        """Whether the server speaks to newcomers: then only the connection was dead. A short look."""
+        short = min(_PROBE_SECONDS, self.address.read_seconds)
+        try:
+            Wire(msgspec.structs.replace(self.address, connect_seconds=short, read_seconds=short)).close()
+        except StoreError:
+            return False
+        return True
 
     def _leave_server(self) -> None:
         self._drop(Wire.close)

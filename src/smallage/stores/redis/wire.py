@@ -32,7 +32,10 @@ _UNANSWERED_MS = 10_000
 
 
 class ServerError(Exception):
-    """An error reply. `code` is its first word, such as OOM or NOSCRIPT."""
+    """An error reply. `code` is its first word, such as OOM or NOSCRIPT; the text has no full stop at its end."""
+
+    def __str__(self) -> str:
+        return super().__str__().rstrip(".")
 
     @property
     def code(self) -> str:
@@ -251,8 +254,11 @@ def _would_wait(error: OSError) -> bool:
 
 
 def _broken(address: Address, error: BaseException) -> StoreUnavailable:
-    why = "no answer in time" if isinstance(error, (TimeoutError, BlockingIOError)) else str(error)
-    return StoreUnavailable(f"The connection to {address.shown} broke: {why}. What was asked may have happened.")
+    late = isinstance(error, (TimeoutError, BlockingIOError))
+    why = "no answer in time" if late else str(error)
+    lost = StoreUnavailable(f"The connection to {address.shown} broke: {why}. What was asked may have happened.")
+    lost.waited = late
+    return lost
 
 
 def _no_connection(address: Address, error: BaseException) -> StoreUnavailable | StoreRefused:
@@ -276,4 +282,6 @@ def _no_connection(address: Address, error: BaseException) -> StoreUnavailable |
             f"?{start}ssl_ca_certs=/path/ca.pem; ?{start}ssl_check_hostname=0 accepts one for another name, "
             f"?{start}ssl_cert_reqs=none any, if the network is trusted."
         )
-    return StoreUnavailable(f"{address.shown} cannot be reached: {error}. Is the server running?")
+    away = StoreUnavailable(f"{address.shown} cannot be reached: {error}. Is the server running?")
+    away.waited = isinstance(error, TimeoutError)
+    return away
