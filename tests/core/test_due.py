@@ -16,6 +16,7 @@ from smallage.core.schedule import BaseSchedule, instant, moment, schedule
 SECOND, MINUTE, HOUR, DAY = 10**6, 60 * 10**6, 3600 * 10**6, 86_400 * 10**6
 BERLIN = ZoneInfo("Europe/Berlin")
 LORD_HOWE = ZoneInfo("Australia/Lord_Howe")  # changes by half an hour
+ST_JOHNS = ZoneInfo("America/St_Johns")  # changed a minute after midnight until 2011
 HAVANA = ZoneInfo("America/Havana")  # changes at midnight
 APIA = ZoneInfo("Pacific/Apia")  # had no 30 December 2011
 
@@ -67,6 +68,19 @@ def times(when, start, n, zone, **more):
             ["10-25T01:30+02:00", "10-25T02:30+02:00", "10-25T02:30+01:00", "10-25T03:30+01:00"],
         ),
         (crontab(45), "2026-04-05T01:00", LORD_HOWE, ["04-05T01:45+11:00", "04-05T01:45+10:30", "04-05T02:45+10:30"]),
+        (
+            crontab(30),
+            "2010-11-06T22:00",
+            ST_JOHNS,
+            ["11-06T22:30-02:30", "11-06T23:30-02:30", "11-06T23:30-03:30", "11-07T00:30-03:30"],
+        ),
+        (
+            crontab([0, 59]),
+            "2010-11-06T23:00",
+            ST_JOHNS,
+            ["11-06T23:59-02:30", "11-07T00:00-02:30", "11-06T23:59-03:30", "11-07T00:00-03:30", "11-07T00:59-03:30"],
+        ),
+        (crontab(30, 23), "2010-11-06", ST_JOHNS, ["11-06T23:30-02:30", "11-07T23:30-03:30"]),
         (crontab(30, "*/2"), "2026-10-25", BERLIN, ["10-25T00:30+02:00", "10-25T02:30+02:00", "10-25T04:30+01:00"]),
         # calendars
         (

@@ -82,8 +82,9 @@ def _days(cron: crontab, since: dt.datetime) -> Iterator[dt.datetime]:
 
 def _after_on(cron: crontab, midnight: dt.datetime, instant_us: int, zone: dt.tzinfo) -> int | None:
     """The first instant after `instant_us` among those of one day's times."""
-    start, end = _instant(midnight, zone), _instant(midnight + _DAY, zone)
-    if end - start != 86_400 * SECOND_US:
+    start = _instant(midnight, zone)
+    ends = {_instant(midnight + _DAY, zone), _instant(midnight + _DAY, zone, fold=1)}  # it may end twice
+    if ends != {start + 86_400 * SECOND_US}:
         return min((one for one in _changing_day(cron, midnight, zone) if one > instant_us), default=None)
     passed = (instant_us - start) // (60 * SECOND_US) + 1 if instant_us >= start else 0  # minutes of the day
     for hour in sorted(cron.hour):
