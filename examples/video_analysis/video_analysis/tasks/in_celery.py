@@ -5,6 +5,9 @@
 
 The same chain as in `native.py`, with a group that takes the place of its second task. Each task runs in the context of
 the Flask application, as Flask's documentation has it. What Celery leaves to the program is marked where it stands.
+
+Later steps have a higher priority, as there: on Redis, Celery knows 0 (first), 3, 6 and 9. It sends the next task of a
+chain without that task's own priority, which is 0 then: so `split` goes before the pieces of others, not after them.
 """
 
 from __future__ import annotations
@@ -131,12 +134,12 @@ def pipeline() -> Pipeline:
     return Pipeline(current_app.extensions["settings"])
 
 
-@celery.task(bind=True, **step("download", NET, 1800))
+@celery.task(bind=True, priority=9, **step("download", NET, 1800))
 def download(self: Any, analysis_id: str) -> None:
     attempt(self, analysis_id, lambda: pipeline().download(analysis_id))
 
 
-@celery.task(bind=True, **step("split", CPU, 1000))
+@celery.task(bind=True, priority=6, **step("split", CPU, 1000))
 def split(self: Any, analysis_id: str) -> None:
     """Cut the sound into pieces, and let them take this task's place."""
     count = attempt(self, analysis_id, lambda: pipeline().split(analysis_id))
@@ -145,7 +148,7 @@ def split(self: Any, analysis_id: str) -> None:
     self.replace(group(pieces))
 
 
-@celery.task(bind=True, **step("transcribe", CPU, 600))
+@celery.task(bind=True, priority=3, **step("transcribe", CPU, 600))
 def transcribe(self: Any, analysis_id: str, number: int) -> None:
     attempt(self, analysis_id, lambda: pipeline().transcribe(analysis_id, number))
 

@@ -106,12 +106,12 @@ def pipeline() -> Pipeline:
     return Pipeline(current_app.extensions["settings"])
 
 
-@smallage.task(bind=True, priority=6, **step("download", NET, 1800))
+@smallage.task(bind=True, priority=9, **step("download", NET, 1800))
 def download(self: Any, analysis_id: str) -> None:
     attempt(self, analysis_id, lambda: pipeline().download(analysis_id))
 
 
-@smallage.task(bind=True, priority=5, **step("split", CPU, 1000))
+@smallage.task(bind=True, priority=6, **step("split", CPU, 1000))
 def split(self: Any, analysis_id: str) -> None:
     """Cut the sound into pieces, and let them take this task's place."""
     count = attempt(self, analysis_id, lambda: pipeline().split(analysis_id))
