@@ -118,6 +118,16 @@ def die(how: str) -> str:
     sys.exit(0)
 
 
+@app.task(name="sweep", max_crashes=1)
+def sweep() -> None:
+    os.closerange(3, 200)
+
+
+@app.task(name="asweep", max_crashes=1)
+async def asweep() -> None:
+    os.closerange(3, 200)
+
+
 @app.task(name="die_once", bind=True)
 def die_once(self: Any) -> int:
     crashes: int = self.request.crashes

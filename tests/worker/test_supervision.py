@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from smallage.app import Smallage
-from smallage.core.errors import TaskRevokedError, TimeLimitExceeded
+from smallage.core.errors import TaskRevokedError, TimeLimitExceeded, WorkerLostError
 from tests.redis_server import RedisServer
 from tests.worker import sample
 from tests.worker.conftest import PATIENCE, ROOT, Moments, Worker, until, view
@@ -219,3 +219,17 @@ def test_signals_of_a_worker_s_life(start: Start, moments: Moments) -> None:
     worker.signal(signal.SIGTERM)
     assert [moments.next("signal")[0] for _ in range(2)] == ["worker_process_shutdown", "worker_shutdown"]
     assert worker.wait() == 0
+
+
+@pytest.mark.parametrize("pool", ["processes", "threads", "asyncio"])
+def test_a_body_that_closes_the_descriptors_of_its_worker_costs_its_process(
+    pool: str, start: Start, app: Smallage
+) -> None:
+    """All connections, locks and pipes of the child: it could do nothing any more, and would stand still."""
+    worker = start("-P", pool, "-c", "1")
+    result = (sample.asweep if pool == "asyncio" else sample.sweep).delay()
+    with pytest.raises(WorkerLostError):
+        result.get(timeout=PATIENCE)
+    assert (view(app, result.id).reason, view(app, result.id).crashes) == ("crashed", 2)
+    assert sample.add.delay(1, 1).get(timeout=PATIENCE) == 2
+    assert "closed descriptors of this worker (os.closerange?)" in worker.peek()

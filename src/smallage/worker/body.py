@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from smallage.core.message import Claim, Outcome
     from smallage.worker.slot import Slot
     from smallage.worker.tasklog import TaskLog
+    from smallage.worker.witness import Witness
 
 logger = logging.getLogger("smallage.worker")
 
@@ -25,8 +26,8 @@ INTERRUPTS = (SoftTimeLimitExceeded, run.HardTimeout, run.Terminated)
 class Body:
     """Runs claims of one app. One per child; shared by its pools."""
 
-    def __init__(self, app: Any, context: run.WorkerContext, log: TaskLog) -> None:
-        self.app, self.context, self._log = app, context, log
+    def __init__(self, app: Any, context: run.WorkerContext, log: TaskLog, witness: Witness | None = None) -> None:
+        self.app, self.context, self._log, self._witness = app, context, log, witness
 
     def is_async(self, claim: Claim) -> bool | None:
         """Whether the task is a coroutine function; None if nobody here knows its name."""
@@ -53,6 +54,11 @@ class Body:
     def arun(self, claim: Claim) -> Coroutine[Any, Any, Outcome]:
         """The coroutine that runs the body."""
         return run.aexecute(self.app, claim, self.context)
+
+    def look_around(self, claim: Claim) -> None:
+        """Behind a body, while its claim is on the board still: has it left this process fit for work?"""
+        if self._witness is not None:
+            self._witness.look(claim)
 
     def unknown(self, claim: Claim) -> Outcome:
         """Nobody here knows the task's name."""

@@ -36,6 +36,7 @@ from smallage.worker.rates import tell_rates
 from smallage.worker.redirected import redirect
 from smallage.worker.slot import Slot
 from smallage.worker.tasklog import TaskLog
+from smallage.worker.witness import Witness
 
 if TYPE_CHECKING:
     from smallage.core.message import Claim
@@ -230,7 +231,7 @@ class Child:
         self.desk = Desk()
         self.limits = Limits(board, self._stuck)
         self.context = Context(plan.node, board)
-        self.body = Body(app, self.context, self.log)
+        self.body = Body(app, self.context, self.log, Witness(line.fileno()))
         slots = [Slot(index) for index in range(plan.slots)]
         self.pool: Pool = make_pool(plan.pool, slots, self.desk, board, self.body, self.limits)
         self.limits.pool = self.pool

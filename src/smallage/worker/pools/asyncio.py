@@ -157,6 +157,7 @@ class AsyncioPool:
             if soft is not None or hard is not None:
                 self._limits.watch(slot, soft, hard)
             outcome = await driven(self._body.arun(claim), slot)
+            self._body.look_around(claim)
         except BaseException as error:
             outcome = self._body.ended(claim, error)
         slot.claim = None

@@ -117,6 +117,7 @@ class ThreadPool:
             if soft is not None or hard is not None:
                 self._limits.watch(slot, soft, hard)
             outcome = self._body.run(claim, slot)
+            self._body.look_around(claim)
             slot.claim = None
         except BaseException as error:  # an interrupt that was raised behind the body, or a fault of ours
             slot.claim = None
