@@ -149,5 +149,5 @@ class Attempt(Base):
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     subject: Mapped[str] = mapped_column(String(64))
-    """SHA-256 of whose try it is: an e-mail address or an address of the network."""
+    """SHA-256 of whose try it is: an e-mail address, a network, or both."""
     at: Mapped[dt.datetime] = mapped_column(default=now)

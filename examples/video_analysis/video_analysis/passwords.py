@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import ipaddress
 import re
 import secrets
 
@@ -17,8 +18,9 @@ from video_analysis.settings import Settings
 
 SHORTEST, LONGEST = 10, 200
 ADDRESS = re.compile(r"[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+\.[^@\s\x00-\x1f.]+")
-ATTEMPTS_OF_A_HOST = 20
-"""A host of the network may try this many times more often than one e-mail address: many people can share it."""
+WIDER = 20
+"""This many times more often may be tried from one network, which many people can share, and for one e-mail address from
+all networks together, so that whoever knows the address does not lock its owner out."""
 
 _nobody: dict[str, str] = {}
 
@@ -43,7 +45,7 @@ def register(settings: Settings, email: str, password: str, host: str) -> User |
     email = email.strip().lower()
     if reason := refusal(email, password):
         raise ValueError(reason)
-    _count(settings, f"register:{host}", settings.login_attempts * ATTEMPTS_OF_A_HOST)
+    _count(settings, f"register:{network(host)}", settings.login_attempts * WIDER)
     made = User(
         email=email,
         password_hash=generate_password_hash(password, settings.password_method),
@@ -61,9 +63,11 @@ def user_with(settings: Settings, email: str, password: str, host: str) -> User 
     """The user with this address and password. None for a wrong one, and after as much work for an address that
     nobody has. Raises TooManyAttempts."""
     email = email.strip().lower()[:254].replace("\0", "")
-    subject = f"login:{email}"
+    subject = f"login:{email} {network(host)}"
+    # One after the other: what the first limit refuses does not use up the wider ones.
     _count(settings, subject, settings.login_attempts)
-    _count(settings, f"login:{host}", settings.login_attempts * ATTEMPTS_OF_A_HOST)
+    _count(settings, f"login:{network(host)}", settings.login_attempts * WIDER)
+    _count(settings, f"login:{email}", settings.login_attempts * WIDER)
     nobody = _hash_of_nobody(settings.password_method)
     with db.reading() as session:
         user = session.scalar(select(User).filter_by(email=email))
@@ -108,6 +112,18 @@ def user(user_id: int) -> User:
     """The user as they are now."""
     with db.reading() as session:
         return session.get_one(User, user_id)
+
+
+def network(host: str) -> str:
+    """What limits count as one place: an IPv4 address, or the /64 that a customer of an IPv6 provider has at least."""
+    try:
+        address = ipaddress.ip_address(host)
+        if isinstance(address, ipaddress.IPv6Address):
+            mapped = address.ipv4_mapped
+            return str(mapped or ipaddress.ip_network((int(address), 64), strict=False))
+    except ValueError:
+        pass  # no address, such as "unknown": a place of its own
+    return host
 
 
 def _count(settings: Settings, subject: str, most: int) -> None:

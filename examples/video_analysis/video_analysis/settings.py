@@ -46,8 +46,8 @@ class Settings:
     result_expires: int = 3600
     """`RESULT_EXPIRES`: seconds that the task store keeps what tasks returned; the database has the analysis itself."""
     login_attempts: int = 5
-    """`LOGIN_ATTEMPTS`: wrong passwords for one e-mail address, or twenty times as many from one address of the
-    network, within `login_window` seconds before further ones have to wait."""
+    """`LOGIN_ATTEMPTS`: wrong passwords for one e-mail address from one network within `login_window` seconds before
+    further ones have to wait; twenty times as many from one network, or for one e-mail address."""
     login_window: int = 300
     password_method: str = "scrypt"  # noqa: S105 - the name of a method
     """Werkzeug's name for how passwords are hashed; tests take a cheap one."""

@@ -125,8 +125,28 @@ def test_a_login_that_succeeds_wipes_the_slate(open_site: Callable[..., Site]) -
     assert answer.status_code == 303
 
 
+def test_whoever_knows_an_address_cannot_lock_its_owner_out(
+    open_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passwords, "WIDER", 3)
+    site = open_site(login_attempts=2)
+    site.browser()
+
+    def log_in(host: str, password: str) -> int:
+        browser = site.browser(None)
+        browser.client.environ_base["REMOTE_ADDR"] = host
+        return browser.post("/login", email="ann@example.com", password=password).status_code
+
+    assert [log_in("203.0.113.9", f"wrong {n}") for n in range(9)] == [401, 401, *[429] * 7]
+    assert log_in("198.51.100.7", PASSWORD) == 303
+    # A limit over all networks is there too, but it takes many of them; one IPv6 network has many addresses.
+    assert [log_in(f"2001:db8:1:2::{n}", "wrong") for n in range(3)] == [401, 401, 429]
+    assert [log_in(f"203.0.113.{n}", "wrong") for n in (1, 2)] == [401, 429]
+    assert passwords.network("::ffff:203.0.113.1") == "203.0.113.1", "not with all of IPv4 in one network"
+
+
 def test_a_host_has_a_limit_as_well(open_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passwords, "ATTEMPTS_OF_A_HOST", 2)
+    monkeypatch.setattr(passwords, "WIDER", 2)
     browser = open_site(login_attempts=2).browser(None)
     answers = [browser.post("/login", email=f"{n}@example.com", password="wrong") for n in range(5)]
     assert [answer.status_code for answer in answers] == [401, 401, 401, 401, 429]
