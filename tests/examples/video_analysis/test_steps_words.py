@@ -174,6 +174,14 @@ def test_a_summary_is_of_sentences_that_were_said_and_leaves_out_the_rest() -> N
     assert len(found.key_phrases) <= extractive.PHRASES
 
 
+def test_key_phrases_do_not_say_the_same_again() -> None:
+    said_so = ["The company reported strong sales.", "Strong sales of oil.", "The price of oil is falling in China."]
+    found = [phrase.split() for phrase in extractive.key_phrases(said_so)]
+    assert len(found) > 2
+    for one, other in itertools.combinations(found, 2):
+        assert len(set(one) & set(other)) <= min(len(one), len(other)) / 2, (one, other)
+
+
 def test_sentences_are_utterances_where_nobody_sets_full_stops() -> None:
     assert extractive.sentences_of(said("good morning", " ", "how are you")) == ["good morning", "how are you"]
     assert extractive.sentences_of(said("Dr. Miller", "is here. She", "waits.")) == [

@@ -48,9 +48,19 @@ def summary(sentences: Sequence[str]) -> list[str]:
 
 
 def key_phrases(sentences: Sequence[str], count: int = PHRASES) -> list[str]:
-    """The phrases of up to three words that stand out most, the best first."""
-    found = yake.KeywordExtractor(lan="en", n=3, top=count).extract_keywords("\n".join(map(_sentence, sentences)))
-    return [phrase.lower() for phrase, _ in found]
+    """The phrases of up to three words that stand out most, the best first; none that mostly repeats a better one."""
+    asked = yake.KeywordExtractor(lan="en", n=3, top=5 * count)
+    kept: list[str] = []
+    for phrase, _ in asked.extract_keywords("\n".join(map(_sentence, sentences))):
+        if not any(_overlap(phrase.lower(), better) for better in kept):
+            kept.append(phrase.lower())
+    return kept[:count]
+
+
+def _overlap(phrase: str, other: str) -> bool:
+    """Are most words of the shorter one in the longer one too?"""
+    words, others = set(phrase.split()), set(other.split())
+    return len(words & others) > min(len(words), len(others)) / 2
 
 
 def _best(sentences: Sequence[str], count: int) -> list[str]:
