@@ -11,7 +11,8 @@ from pathlib import Path
 import apsw
 import pytest
 
-from smallage.core.errors import StoreError, StoreFull, StoreUnavailable
+from smallage import Smallage
+from smallage.core.errors import StoreError, StoreFull, StoreRefused, StoreUnavailable
 from smallage.core.message import Done
 from smallage.stores.sqlite import open as open_store
 from smallage.stores.sqlite import opened as opened_module
@@ -104,3 +105,24 @@ def test_an_error_of_the_disk_is_said_plainly(store: SqliteStore, monkeypatch: p
         store.push([task(1)])
     monkeypatch.undo()
     assert store.push([task(1)]) == ["ok"]
+
+
+@pytest.mark.parametrize("place", ["full/queue.db", "full/new.db", "missing/new.db"])
+def test_a_disk_that_is_read_only_from_the_start_is_refused_at_once(
+    place: str, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (small_disk / "full").mkdir(mode=0o700)
+    made = open_store(f"sqlite:///{small_disk}/full/queue.db")
+    made.setup()
+    made.close()
+    slept: list[float] = []
+    monkeypatch.setattr("smallage.app.patience.time.sleep", slept.append)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    app = Smallage("shop", broker=f"sqlite:///{small_disk}/{place}", set_as_current=False)
+    try:
+        with pytest.raises(StoreRefused, match=r"cannot be written.*make it writable"):
+            app.task(name="add", typing=False)(lambda: 1).delay()
+    finally:
+        app.close()
+        subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+    assert slept == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import threading
@@ -68,7 +69,7 @@ def connect(path: Path) -> apsw.Connection:
         # Who closes last would delete the log; SQLite misjudges that across forks, and then commits are lost.
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         if connection.readonly("main"):
-            raise StoreUnavailable(f"{path} cannot be written: check its modes and whether its disk is read-only")
+            raise read_only(path)
         _check_header(connection, path)
         mode = connection.pragma("journal_mode")
         if mode != "wal" and connection.pragma("journal_mode", "wal") != "wal":
@@ -125,7 +126,18 @@ def said_plainly(path: Path, growing: bool = False) -> Iterator[None]:
     except apsw.Error as error:
         raise in_our_words(error, path, growing) from error
     except OSError as error:
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise read_only(error.filename or path) from error
         raise StoreUnavailable(f"{error.filename or path}: {error.strerror}; check its disk and modes") from error
+
+
+def read_only(path: Path | str) -> StoreRefused:
+    """What is said of a place that cannot be written to when it is opened: that does not pass by itself."""
+    return StoreRefused(
+        f"{path} cannot be written: its folder, file or disk is read-only for this user. A store is written to, by "
+        "programs that only send or read too: make it writable (chmod u+w, mount -o remount,rw), or name a file "
+        "elsewhere in the URL, such as sqlite:////var/lib/shop/queue.db"
+    )
 
 
 def in_our_words(error: apsw.Error, path: Path, growing: bool = False) -> StoreError:
@@ -138,7 +150,12 @@ def in_our_words(error: apsw.Error, path: Path, growing: bool = False) -> StoreE
             return StoreUnavailable(
                 f"Another process has kept {path} locked for {BUSY_S:.0f} s; look for a stopped one"
             )
-        case apsw.NotADBError() | apsw.CorruptError():
+        case apsw.NotADBError():
+            return StoreRefused(
+                f"{path} is no SQLite database ({error}), or it is damaged. Nothing was written: name another file "
+                "in the URL, or stop all processes and restore a copy of the store"
+            )
+        case apsw.CorruptError():
             return StoreRefused(f"{path} is damaged ({error}): stop all processes and restore a copy of it")
         case apsw.CantOpenError():
             return StoreRefused(f"{path} cannot be opened: it must be a plain file of yours, reached without links")
