@@ -194,10 +194,10 @@ def minutes_reserved(user_id: int) -> int:
 
 
 def _that_fit(session: Session, user: User, seconds: float | None) -> int:
-    """The minutes to reserve for a new video, 0 while its length is not known. Raises OverQuota."""
+    """The minutes to reserve for a new video, the least there is while its length is not known. Raises OverQuota."""
     left = user.minutes_quota - user.minutes_used - _reserved(session, user.id)
-    minutes = 0 if seconds is None else minutes_of(seconds)
-    if max(1, minutes) > left:
+    minutes = 1 if seconds is None else minutes_of(seconds)
+    if minutes > left:
         raise _too_long(minutes, left)
     return minutes
 

@@ -226,12 +226,22 @@ def test_submissions_at_once_cannot_overrun_the_quota() -> None:
 
 
 def test_measures_at_once_cannot_overrun_the_quota() -> None:
-    user = new_user(quota=5)
+    user = new_user(quota=8)
     ids = [submit(user, str(number)).id for number in range(8)]
     seen = at_once(*[lambda one=one: records.measured(one, 60.5) for one in ids])
-    assert sorted(map(str, seen))[:2] == ["2", "2"]
-    assert sum(isinstance(one, records.OverQuota) for one in seen) == 6
-    assert sorted(one.state for one in records.of_user(user)) == ["queued"] * 2 + ["refused"] * 6
+    assert sorted(map(str, seen))[:4] == ["2"] * 4
+    assert sum(isinstance(one, records.OverQuota) for one in seen) == 4
+    assert sorted(one.state for one in records.of_user(user)) == ["queued"] * 4 + ["refused"] * 4
+
+
+def test_addresses_count_before_their_length_is_known() -> None:
+    """Else somebody with a minute left could have thousands of videos downloaded."""
+    user = new_user(quota=2)
+    first, _second = submit(user, "1"), submit(user, "2")
+    with pytest.raises(records.OverQuota):
+        submit(user, "3")
+    assert records.minutes_reserved(user) == 2
+    assert records.measured(first.id, 60) == 1
 
 
 # -- the charge -----------------------------------------------------------------------------------------------------
