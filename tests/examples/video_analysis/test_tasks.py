@@ -252,6 +252,13 @@ def test_a_database_that_is_away_for_a_moment(
     assert len(tries) == 3
 
 
+def test_the_word_of_a_failure_is_not_lost_while_the_database_is_away(open_site: Open) -> None:
+    """The last that is said of an analysis: without it the user would wait until the sweep of the next day."""
+    pipeline = Pipeline(open_site().settings)
+    waits = [pipeline.pause(number, TryAgain("away")) for number in range(native.failed.max_retries or 0)]
+    assert sum(waits) > 3600
+
+
 def test_a_cancel_stops_what_runs_and_what_waits(
     working: Open, videos: Videos, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -168,7 +168,7 @@ def store(self: Any, analysis_id: str) -> None:
     attempt(self, analysis_id, lambda: pipeline().store(analysis_id))
 
 
-@celery.task(bind=True, **step("failed", NET, 60))
+@celery.task(bind=True, **step("failed", NET, 60) | {"max_retries": 20})
 def failed(self: Any, failed_id: str, analysis_id: str) -> None:
     """The error callback. Bound, so that it is sent as a task of its own and gets the id of the one that failed."""
     error = AsyncResult(failed_id, app=celery).result

@@ -140,9 +140,10 @@ def store(self: Any, analysis_id: str) -> None:
     attempt(self, analysis_id, lambda: pipeline().store(analysis_id))
 
 
-@smallage.task(bind=True, **step("failed", NET, 60))
+@smallage.task(bind=True, **step("failed", NET, 60) | {"max_retries": 20})
 def failed(self: Any, failed_id: str, analysis_id: str) -> None:
-    """The error callback of every task: sent by the store in the act that ends the task which failed."""
+    """The error callback of every task: sent by the store in the act that ends the task which failed. It has more tries
+    than they, some two hours: nothing else would tell the user while the database is away."""
     error = AsyncResult(failed_id, app=smallage).result
     attempt(self, analysis_id, lambda: pipeline().give_up(analysis_id, error))
 
