@@ -20,14 +20,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     from flask import Flask
     from werkzeug.middleware.proxy_fix import ProxyFix
 
-    from video_analysis import accounts, api, commands, db, migrations, pages, problems, security, tasks
+    from video_analysis import accounts, api, commands, db, events, migrations, pages, problems, security, tasks
     from video_analysis.settings import Settings
 
     settings = settings or Settings.read()
     app = Flask(__name__)
     app.config.update(
         SECRET_KEY=settings.secret_key,
-        MAX_CONTENT_LENGTH=settings.upload_limit + 64 * 1024,  # the file, and the rest of its form
+        MAX_CONTENT_LENGTH=settings.upload_limit + security.SMALL,  # the file, and the rest of its form
         SESSION_COOKIE_NAME="__Host-session" if settings.secure else "session",
         SESSION_COOKIE_SECURE=settings.secure,
         SESSION_COOKIE_HTTPONLY=True,
@@ -48,6 +48,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     for part in (problems, commands, accounts):
         part.init_app(app)
     security.init_app(app, settings)
+    app.extensions["streams"] = events.Streams(settings.streams)
     app.register_blueprint(api.blueprint)
     app.register_blueprint(pages.blueprint)
     return app

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, jsonify, request, url_for
+from flask import Blueprint, Response, current_app, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 
 from video_analysis import events, passwords, records, shown, submitting
@@ -51,7 +51,7 @@ def several() -> ResponseReturnValue:
 
 @blueprint.get("/analyses/<analysis_id>")
 def one(analysis_id: str) -> ResponseReturnValue:
-    return jsonify(shown.whole(theirs(analysis_id)))
+    return jsonify(shown.whole(submitting.start_if_late(theirs(analysis_id))))
 
 
 @blueprint.get("/analyses/<analysis_id>/progress")
@@ -63,8 +63,13 @@ def progress(analysis_id: str) -> ResponseReturnValue:
 def follow(analysis_id: str) -> ResponseReturnValue:
     """The progress as server-sent events."""
     analysis = submitting.start_if_late(theirs(analysis_id))
+    streams: events.Streams = current_app.extensions["streams"]
+    if not streams.enter(analysis.user_id):
+        raise Problem(429, "Too many streams are open. Ask for the progress now and then instead.", retry_after=5)
     headers = {"X-Accel-Buffering": "no"}  # nginx passes each event on at once
-    return Response(events.stream(analysis.id), mimetype="text/event-stream", headers=headers)
+    answer = Response(events.stream(analysis.id), mimetype="text/event-stream", headers=headers)
+    answer.call_on_close(lambda: streams.leave(analysis.user_id))
+    return answer
 
 
 @blueprint.delete("/analyses/<analysis_id>")

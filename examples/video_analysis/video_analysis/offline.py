@@ -58,7 +58,7 @@ def _run(folder: Path, port: int) -> None:
     with sample.site(videos) as site, Processes(folder, environment) as processes:
         processes.worker("worker-net", "net", "-P", "threads", "-c", "8", "--shutdown-timeout", "5")
         processes.worker("worker-cpu", "cpu", "-P", "processes", "--shutdown-timeout", "5")
-        processes.web(address, "--threads", "16", "--graceful-timeout", "2")
+        processes.web(address, "--threads", "32", "--graceful-timeout", "2")
         _tell(address, folder, _sample(videos, site))
         while True:
             time.sleep(1)

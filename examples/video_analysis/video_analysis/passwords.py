@@ -19,8 +19,8 @@ from video_analysis.settings import Settings
 SHORTEST, LONGEST = 10, 200
 ADDRESS = re.compile(r"[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+\.[^@\s\x00-\x1f.]+")
 WIDER = 20
-"""This many times more often may be tried from one network, which many people can share, and for one e-mail address from
-all networks together, so that whoever knows the address does not lock its owner out."""
+"""This many times more often may be tried from one network, which many people can share, and for one e-mail address
+from all networks together, so that whoever knows the address does not lock its owner out."""
 
 _nobody: dict[str, str] = {}
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from flask import Flask, Response, request
+from flask_login import current_user
 from flask_wtf.csrf import CSRFProtect
 
 from video_analysis.settings import Settings
 
 csrf = CSRFProtect()
+
+SMALL = 64 * 1024
+"""Bytes of a request that brings no file."""
 
 POLICY = "; ".join(
     (
@@ -38,6 +42,13 @@ def init_app(app: Flask, settings: Settings) -> None:
     headers = dict(HEADERS)
     if settings.secure:
         headers["Strict-Transport-Security"] = "max-age=31536000"
+
+    @app.before_request
+    def limit_body() -> None:
+        # Looking for the token reads a form, file and all: only who has logged in may send a large one.
+        is_form = request.mimetype == "multipart/form-data"
+        if request.method not in ("GET", "HEAD", "OPTIONS") and not (is_form and current_user.is_authenticated):
+            request.max_content_length = SMALL
 
     @app.before_request
     def demand_token() -> None:

@@ -43,6 +43,8 @@ class Settings:
     long."""
     allow_private_urls: bool = False
     """`ALLOW_PRIVATE_URLS`: also fetch videos from this computer and its network. For trying out offline only."""
+    streams: int = 24
+    """`STREAMS`: open event streams in one web process; below its threads, so that pages are served beside them."""
     result_expires: int = 3600
     """`RESULT_EXPIRES`: seconds that the task store keeps what tasks returned; the database has the analysis itself."""
     login_attempts: int = 5
@@ -107,6 +109,7 @@ class Settings:
             piece_seconds=max(1, _number(given, "PIECE_SECONDS", cls.piece_seconds)),
             retry_seconds=_number(given, "RETRY_SECONDS", cls.retry_seconds),
             allow_private_urls=given.get("ALLOW_PRIVATE_URLS", "").lower() in ("1", "true", "yes"),
+            streams=_number(given, "STREAMS", cls.streams),
             result_expires=_number(given, "RESULT_EXPIRES", cls.result_expires),
             login_attempts=_number(given, "LOGIN_ATTEMPTS", cls.login_attempts),
             tasks=given.get("VIDEO_ANALYSIS_TASKS", cls.tasks),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import time
@@ -69,8 +70,12 @@ def nobodys(folder: Path, older_than: float) -> list[Path]:
     """Uploads of at least `older_than` seconds that no open analysis is made of, as a web server leaves them that dies
     between the file and its row."""
     limit = time.time() - older_than
-    files = [file for file in folder.glob("*") if file.stat().st_mtime <= limit]
-    return [file for file in files if not records.needs_upload(file.name)] if files else []
+    old = []
+    for file in folder.glob("*"):
+        with contextlib.suppress(FileNotFoundError):  # its analysis has ended meanwhile, or another sweep was faster
+            if file.stat().st_mtime <= limit:
+                old.append(file)
+    return [file for file in old if not records.needs_upload(file.name)]
 
 
 def title_of(filename: str) -> str:

@@ -6,14 +6,17 @@ import json
 import stat
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from smallage import StoreUnavailable
 from tests.examples.video_analysis.site import Program, Site, silence
-from video_analysis import db, records, tasks
+from video_analysis import db, events, records, tasks, uploads
 from video_analysis.models import Analysis, now
 from video_analysis.pipeline import Pipeline
 from video_analysis.tasks import native
@@ -147,6 +150,15 @@ def test_a_file_that_is_too_large_is_refused(open_site: Callable[..., Site]) -> 
     assert not site.settings.uploads.exists()
 
 
+def test_who_has_not_logged_in_sends_little_and_only_files_are_large(site: Site, program: Program) -> None:
+    form: dict[str, Any] = {"data": b"x" * 100_000, "content_type": "multipart/form-data; boundary=b"}
+    for path in ("/login", "/analyses"):
+        assert site.app.test_client().post(path, **form).status_code == 413
+    long = {"email": "a" * 100_000, "password": ""}
+    problem(site.app.test_client().post("/api/tokens", json=long), 413)
+    problem(program.submit("https://example.com/" + "a" * 100_000), 413)
+
+
 # -- the same key ---------------------------------------------------------------------------------------------------
 
 
@@ -269,6 +281,29 @@ def test_events_until_the_end(program: Program, monkeypatch: pytest.MonkeyPatch)
     stream.close()
 
 
+def test_streams_have_a_limit_and_leave_threads_for_pages(
+    open_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "STREAMS_PER_USER", 2)
+    site = open_site(streams=3)
+    ann, bob, eve = (site.program(f"{name}@example.com") for name in ("ann", "bob", "eve"))
+    open_ones = []
+    for program, status in ((ann, 200), (ann, 200), (ann, 429), (bob, 200), (eve, 429)):
+        where = program.submit().headers["Location"]
+        answer = program.ask("GET", f"{where}/events")
+        assert answer.status_code == status
+        assert program.ask("GET", f"{where}/progress").status_code == 200, "the page asks instead"
+        if status == 200:
+            open_ones.append(answer)
+    open_ones.pop().close()
+    where = eve.submit().headers["Location"]
+    open_ones.append(eve.ask("GET", f"{where}/events"))
+    assert open_ones[-1].status_code == 200
+    for answer in open_ones:
+        answer.close()
+    assert site.app.extensions["streams"]._open == {}
+
+
 def test_events_of_what_has_ended_are_one(program: Program) -> None:
     where = program.submit().headers["Location"]
     records.fail(where.rpartition("/")[2], "The video is private.")
@@ -313,6 +348,11 @@ def test_an_upload_that_is_nobodys_is_swept_away(site: Site, program: Program) -
     assert [file.name for file in site.settings.uploads.iterdir()] == [waiting.source]
 
 
+def test_another_sweep_may_be_faster(tmp_path: Path) -> None:
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    assert uploads.nobodys(tmp_path, 0) == []
+
+
 # -- a queue that is away -------------------------------------------------------------------------------------------
 
 
@@ -339,5 +379,21 @@ def test_what_a_dying_web_process_left_is_started_by_whoever_looks(program: Prog
     assert records.load(left.id).task_id is None  # its request may be under way still
     with db.writing() as session:
         session.execute(update(Analysis).values(created=now().replace(year=2020)))
-    program.ask("GET", f"/api/analyses/{left.id}/progress")
+    program.ask("GET", f"/api/analyses/{left.id}")
     assert records.load(left.id).task_id is not None
+
+
+@pytest.mark.parametrize("error", [OperationalError("SELECT secret", {}, ConnectionError("away")), PoolTimeout("full")])
+def test_a_database_that_is_away_is_said(site: Site, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    browser = site.browser()
+
+    def away() -> None:
+        raise error
+
+    monkeypatch.setattr(db, "reading", away)
+    monkeypatch.setattr(db, "writing", away)
+    assert "database" in problem(browser.get("/api/account"), 503)
+    page = browser.get("/")
+    assert (page.status_code, page.headers["Retry-After"]) == (503, "5")
+    assert "database" in page.text
+    assert "secret" not in page.text

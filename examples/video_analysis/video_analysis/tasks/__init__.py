@@ -16,6 +16,7 @@ from video_analysis import records
 if TYPE_CHECKING:
     from flask import Flask
 
+    from video_analysis.models import Analysis
     from video_analysis.settings import Settings
 
 SPELLINGS: Final = {"smallage": "native", "celery": "in_celery"}
@@ -55,11 +56,11 @@ def cancel(analysis_id: str) -> None:
     _spelling.cancel(analysis_id)
 
 
-def changes(analysis_id: str) -> Iterator[None]:
-    """Yield whenever it may be worth looking at the records again, for the last time when the analysis has ended."""
+def changes(analysis_id: str) -> Iterator[Analysis]:
+    """The analysis as it stands, now and again and again, for the last time when it has ended."""
     while True:
-        ended = records.load(analysis_id).ended
-        yield
-        if ended:
+        analysis = records.load(analysis_id)
+        yield analysis
+        if analysis.ended:
             return
         time.sleep(BETWEEN)
