@@ -12,6 +12,7 @@ import apsw
 import pytest
 
 from smallage.core.errors import ImproperlyConfigured, StoreRefused
+from smallage.stores.sqlite import connection as connection_module
 from smallage.stores.sqlite import open as open_store
 from smallage.stores.sqlite import place
 from smallage.stores.sqlite.connection import APPLICATION_ID, _check_header, check_version
@@ -321,3 +322,29 @@ def test_a_file_whose_tables_another_process_is_making_is_not_foreign(tmp_path: 
             return value
 
     _check_header(cast(apsw.Connection, Connection()), tmp_path / "queue.db")
+
+
+@pytest.mark.parametrize("lock", ["begin", "begin immediate"])
+def test_two_processes_that_make_one_file_wait_for_each_other(
+    lock: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite asks no busy handler while a file is switched to the write-ahead log."""
+    path = tmp_path / "queue.db"
+    place.make_file(path)
+    other = apsw.Connection(str(path))
+    other.execute(lock)
+    other.execute("select * from sqlite_schema").fetchall()
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            other.execute("rollback")
+
+    monkeypatch.setattr(connection_module, "_sleep", wait)
+    made = open_store(f"sqlite:///{path}")
+    made.setup()
+    assert made.audit() == []
+    assert len(waits) >= 3
+    made.close()
+    other.close()

@@ -71,12 +71,24 @@ def connect(path: Path) -> apsw.Connection:
         if connection.readonly("main"):
             raise read_only(path)
         _check_header(connection, path)
-        mode = connection.pragma("journal_mode")
-        if mode != "wal" and connection.pragma("journal_mode", "wal") != "wal":
+        if not _use_log(connection):
             raise StoreRefused(f"{path} cannot use a write-ahead log; put it on a local disk")
         for pragma in PRAGMAS:
             connection.execute(f"pragma {pragma}").fetchall()
     return connection
+
+
+def _use_log(connection: apsw.Connection) -> bool:
+    """Switch to the write-ahead log unless the file has one. Two who switch at once would wait for each other for ever,
+    so SQLite asks no busy handler there; we let go in between."""
+    wait, times = patience(BUSY_S), 0
+    while True:
+        try:
+            return bool(connection.pragma("journal_mode") == "wal" or connection.pragma("journal_mode", "wal") == "wal")
+        except apsw.BusyError:
+            if not wait(times):
+                raise
+            times += 1
 
 
 def _check_header(connection: apsw.Connection, path: Path) -> None:
