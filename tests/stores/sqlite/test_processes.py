@@ -315,6 +315,22 @@ say("over")
     assert store.audit() == []
 
 
+def test_a_fork_amid_another_threads_import(store: SqliteStore, program: Program) -> None:
+    """What a thread was importing stays locked in the child for ever: nothing may be needed that was not loaded."""
+    other = program(
+        """
+store.push([task(1)])
+say("ctypes" in sys.modules)
+child = os.fork()
+if not child:
+    os._exit(0)
+os.waitpid(child, 0)
+say("ctypes" in sys.modules)
+"""
+    )
+    assert [line(other) for _ in range(2)] == ["False", "True"]
+
+
 def test_settles_of_many_threads_are_gathered(store: SqliteStore) -> None:
     """Each thread hears of its own act, once it is on disk."""
     store.push([task(n) for n in range(200)])

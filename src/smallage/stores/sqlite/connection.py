@@ -239,7 +239,7 @@ def _end_read(connection: apsw.Connection) -> None:
 def leak(*connections: object) -> None:
     """Keep objects of the parent process from ever being finalised here: closing a connection that was opened before
     a fork would undo the parent's locks and may delete its log."""
-    import ctypes  # needed after a fork only
+    import ctypes  # needed after a fork only, and loaded before it
 
     for connection in connections:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))

@@ -239,6 +239,9 @@ _paused: list[OpenedFile] = []
 
 
 def _before_fork() -> None:
+    if len(_opened):
+        # For `leak`, in the child: what another thread is importing during a fork stays locked there for ever.
+        import ctypes  # noqa: F401
     for store in list(_opened):
         if store.before_fork():
             _paused.append(store)
