@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from email.utils import parsedate_to_datetime
 
+from sqlalchemy.exc import OperationalError
+
 LONGEST_WAIT = 900.0
 
 
@@ -36,8 +38,14 @@ class Denied(Exception):
         self.status = status
 
 
-def reason(error: Exception) -> str:
-    """What people are told of a video that failed. Texts of exceptions that nobody has foreseen stay in the log."""
+PASSING = (Later, OperationalError)
+"""What a task is tried again for. A database that is away, or busy for too long, is among it."""
+
+
+def reason(error: object) -> str:
+    """What people are told of what failed. Texts of exceptions that nobody has foreseen stay in the log."""
+    if isinstance(error, OperationalError):
+        return "The database did not answer."
     return str(error) if isinstance(error, Later | Unreadable) else f"unexpected: {type(error).__name__}"
 
 

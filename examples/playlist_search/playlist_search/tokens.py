@@ -76,5 +76,12 @@ def refreshed(settings: Settings, refresh_token: str | None) -> dict[str, Any]:
         raise Denied("The access that was granted has been taken back; log in again.", 401)
     if answer.status_code != 200:
         raise Later(f"Google answered {answer.status_code}")
-    fresh: dict[str, Any] = answer.json()
-    return {**fresh, "expires_at": time.time() + float(fresh.get("expires_in", 3600))}
+    try:
+        fresh: dict[str, Any] = answer.json()
+        return {
+            **fresh,
+            "access_token": fresh["access_token"],
+            "expires_at": time.time() + float(fresh.get("expires_in", 3600)),
+        }
+    except (ValueError, KeyError, TypeError) as error:
+        raise Later("Google's answer cannot be read") from error

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import OperationalError
 
 from playlist_search import indexing, runs, search, services
-from playlist_search.failures import RateLimited
+from playlist_search.failures import Later, RateLimited
 from playlist_search.models import IndexRun, Passage, RunVideo, Video
 from playlist_search.runs import Progress, Run
 from playlist_search.services import Services
@@ -122,7 +123,7 @@ def test_the_countdown_is_what_was_asked_for_and_else_grows_with_jitter() -> Non
     for retries in range(9):
         asked = native.countdown(RateLimited(7), retries)
         assert 7 <= asked <= 8
-        backoff = native.countdown(native.Later("x"), retries)
+        backoff = native.countdown(Later("x"), retries)
         assert min(60, 2**retries) / 2 <= backoff <= min(60, 2**retries)
 
 
@@ -131,6 +132,46 @@ def test_failures_that_pass_are_tried_again(user: int, youtube: standin.YouTube,
     _, last = index(user)
     assert (last.done, last.failed) == (6, 0)
     assert youtube.asked["500"] == 2
+
+
+def away(*_: Any, **__: Any) -> Any:
+    raise OperationalError("UPDATE secret_table", {}, ConnectionError("away"))
+
+
+def test_a_database_that_is_away_for_a_moment_fails_nothing(
+    user: int, youtube: standin.YouTube, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns: Counter[str] = Counter()
+    record, videos_of = indexing.record, indexing.videos_of
+
+    def twice_away(call: Any) -> Any:
+        def called(run_id: str, *given: Any, **more: Any) -> Any:
+            turns[key := f"{call.__name__} {given[:1]}"] += 1
+            return away() if turns[key] < 3 else call(run_id, *given, **more)
+
+        return called
+
+    monkeypatch.setattr(indexing, "record", twice_away(record))
+    monkeypatch.setattr(indexing, "videos_of", twice_away(videos_of))
+    _, last = index(user)
+    assert (last.state, last.done, last.failed) == ("done", 6, 0)
+    assert set(turns.values()) == {3}
+    assert len(turns) == 7
+
+
+def test_errors_that_nobody_has_foreseen_are_not_told_in_their_own_words(
+    user: int, youtube: standin.YouTube, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where no task could write down how it ended."""
+    with monkeypatch.context() as outage:
+        outage.setattr(indexing, "record", away)
+        run, last = index(user)
+    assert (last.state, last.failed) == ("done", 6)
+    assert {one.reason for one in runs.failures(run)} == {"The database did not answer."}
+    with monkeypatch.context() as outage:
+        outage.setattr(indexing, "list_playlist", away)
+        _, last = index(user)
+    assert (last.state, last.error) == ("failed", "The database did not answer.")
 
 
 def test_a_playlist_that_cannot_be_listed(user: int, youtube: standin.YouTube) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from playlist_search import library
 from playlist_search.documents import Document, Hit, Line
+from playlist_search.failures import Later
 from playlist_search.models import Passage, Playlist, User
 from playlist_search.search import Search
 from playlist_search.search.elastic import Elastic
@@ -48,6 +49,24 @@ def parts(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Services]:
 def elasticsearch() -> Iterator[elasticsearch_standin.Elasticsearch]:
     with elasticsearch_standin.serving() as served:
         yield served
+
+
+def test_an_elasticsearch_that_is_away_or_busy_is_asked_again_later(
+    tmp_path: Path, elasticsearch: elasticsearch_standin.Elasticsearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = {"elasticsearch_api_key": elasticsearch_standin.API_KEY}
+    with program(make_settings(tmp_path, elasticsearch_url="http://127.0.0.1:9", **more)) as parts:
+        with pytest.raises(Later, match="cannot be reached"):
+            _ = parts.search
+    with program(make_settings(tmp_path, elasticsearch_url=elasticsearch.url, **more)) as parts:
+        engine = parts.search
+        monkeypatch.setattr(elasticsearch, "answer", lambda *_: (503, {"error": {"type": "busy"}, "status": 503}))
+        with pytest.raises(Later, match="503"):
+            engine.put(Document("v", "Title", "", TALK))
+        full = [{"index": {"_id": "v:0", "status": 429, "error": {"type": "rejected", "reason": "full"}}}]
+        monkeypatch.setattr(elasticsearch, "answer", lambda *_: (200, {"errors": True, "items": full}))
+        with pytest.raises(Later, match="429"):
+            engine.put(Document("v", "Title", ""))
 
 
 @pytest.fixture

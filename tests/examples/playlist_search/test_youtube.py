@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import time
 from email.utils import format_datetime
 
+import httpx
 import pytest
 
 from playlist_search import library, services, tokens
@@ -165,6 +167,19 @@ def test_an_expired_token_is_refreshed(tmp_path, youtube: standin.YouTube) -> No
             with pytest.raises(Denied, match="log in again"):
                 library.playlists(1, fresh=True)
             assert youtube.asked["401"] == 2
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"expires_in": 5}', b'{"access_token": "a", "expires_in": "x"}'])
+def test_an_answer_for_a_token_that_makes_no_sense(tmp_path, monkeypatch, body: bytes) -> None:
+    def handle(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(200, json={"token_endpoint": "https://google.test/token"})
+        return httpx.Response(200, content=body)
+
+    client = functools.partial(httpx.Client, transport=httpx.MockTransport(handle))
+    monkeypatch.setattr(tokens.httpx, "Client", client)
+    with pytest.raises(Later):
+        tokens.refreshed(make_settings(tmp_path), "refresh")
 
 
 def test_without_access_or_with_another_secret(tmp_path) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from elasticsearch import Elasticsearch, NotFoundError
-from elasticsearch.helpers import bulk
+from elasticsearch import ApiError, Elasticsearch, NotFoundError, TransportError
+from elasticsearch.helpers import BulkIndexError, bulk
 from sqlalchemy import select
 
 from playlist_search.db import Database
 from playlist_search.documents import Document, Hit, Passage, hit
+from playlist_search.failures import Later
 from playlist_search.models import Playlist, PlaylistVideo
 from playlist_search.settings import Settings
 from playlist_search.words import Query, Term, folded_words, parse
@@ -42,13 +44,15 @@ class Elastic:
         self._client = Elasticsearch(
             settings.elasticsearch_url, api_key=settings.elasticsearch_api_key or None, request_timeout=20
         )
-        if not self._client.indices.exists(index=INDEX):
-            # 400: another process has made it meanwhile
-            self._client.options(ignore_status=400).indices.create(index=INDEX, mappings=MAPPINGS)
+        with answering():
+            if not self._client.indices.exists(index=INDEX):
+                # 400: another process has made it meanwhile
+                self._client.options(ignore_status=400).indices.create(index=INDEX, mappings=MAPPINGS)
 
     def put(self, document: Document) -> None:
         actions = list(_actions(document))
-        bulk(self._client, actions)
+        with answering():
+            bulk(self._client, actions)
         # What an earlier, longer transcript had at later places.
         kept = [action["_id"] for action in actions]
         self._delete(document.video_id, [{"ids": {"values": kept}}])
@@ -61,13 +65,14 @@ class Elastic:
         videos = self._videos(user_id) if query else []
         if not videos:
             return []
-        found = self._client.search(
-            index=INDEX,
-            query={"bool": {"must": clauses(query), "filter": [{"terms": {"video_id": videos}}]}},
-            collapse={"field": "video_id"},
-            source_includes=["video_id", "title", "text", "lines"],
-            size=limit,
-        )
+        with answering():
+            found = self._client.search(
+                index=INDEX,
+                query={"bool": {"must": clauses(query), "filter": [{"terms": {"video_id": videos}}]}},
+                collapse={"field": "video_id"},
+                source_includes=["video_id", "title", "text", "lines"],
+                size=limit,
+            )
         return [_hit(one["_source"], query) for one in found["hits"]["hits"]]
 
     def close(self) -> None:
@@ -76,7 +81,8 @@ class Elastic:
     def _delete(self, video_id: str, but: list[dict[str, Any]]) -> None:
         chosen = {"bool": {"filter": [{"term": {"video_id": video_id}}], "must_not": but}}
         try:
-            self._client.delete_by_query(index=INDEX, query=chosen, conflicts="proceed", refresh=True)
+            with answering():
+                self._client.delete_by_query(index=INDEX, query=chosen, conflicts="proceed", refresh=True)
         except NotFoundError:
             pass  # somebody has deleted the index: nothing is found any more
 
@@ -90,6 +96,28 @@ class Elastic:
         )
         with self._db.reading() as session:
             return list(session.scalars(chosen))
+
+
+@contextlib.contextmanager
+def answering() -> Iterator[None]:
+    """In the block a server that is away, or too busy, raises Later: the task is tried again, the page says so."""
+    try:
+        yield
+    except TransportError as error:
+        raise Later("Elasticsearch cannot be reached") from error
+    except ApiError as error:
+        if not _passing(error.status_code):
+            raise
+        raise Later(f"Elasticsearch answered {error.status_code}") from error
+    except BulkIndexError as error:
+        statuses = [each["status"] for action in error.errors for each in action.values()]
+        if not all(map(_passing, statuses)):
+            raise
+        raise Later(f"Elasticsearch answered {statuses[0]}") from error
+
+
+def _passing(status: int) -> bool:
+    return status == 429 or status >= 500
 
 
 def clauses(query: Query) -> list[dict[str, Any]]:

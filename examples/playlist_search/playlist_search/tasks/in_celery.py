@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from celery import Celery, Task, chain, group
 
 from playlist_search import indexing, services, standing
-from playlist_search.failures import Denied, Later, reason
+from playlist_search.failures import PASSING, Denied, reason
 from playlist_search.models import FAILED
 from playlist_search.tasks import Counters
 from playlist_search.tasks.pacing import MAX_RETRIES, countdown, priority
@@ -44,19 +44,18 @@ app = make_app()
 def index_playlist(self: Task[..., None], run_id: str) -> None:
     """The foreman: lists the playlist and has a task run for each video."""
     try:
-        listed = indexing.list_playlist(run_id)
+        if indexing.list_playlist(run_id):
+            videos = indexing.videos_of(run_id)
+            turn = priority(len(videos))
+            tasks = group(index_video.s(run_id, video_id).set(priority=turn) for video_id in videos)
+            chain(tasks, finish_run.si(run_id)).apply_async() if videos else finish_run.delay(run_id)
     except Denied as error:
         indexing.listing_failed(run_id, str(error))
         return
-    except Later as error:
+    except PASSING as error:
         if self.request.retries >= MAX_RETRIES:
-            indexing.listing_failed(run_id, str(error))
+            indexing.listing_failed(run_id, reason(error))
         raise self.retry(exc=error, countdown=countdown(error, self.request.retries)) from error
-    if listed:
-        videos = indexing.videos_of(run_id)
-        turn = priority(len(videos))
-        tasks = group(index_video.s(run_id, video_id).set(priority=turn) for video_id in videos)
-        chain(tasks, finish_run.si(run_id)).apply_async() if videos else finish_run.delay(run_id)
 
 
 @app.task(
@@ -70,9 +69,9 @@ def index_video(self: Task[..., str], run_id: str, video_id: str) -> str:
     """Index one video; returns how that ended."""
     try:
         return indexing.index_video(run_id, video_id)
-    except Later as error:
+    except PASSING as error:
         if self.request.retries >= MAX_RETRIES:
-            indexing.record(run_id, video_id, FAILED, str(error))
+            indexing.record(run_id, video_id, FAILED, reason(error))
             return FAILED
         raise self.retry(exc=error, countdown=countdown(error, self.request.retries)) from error
     except Exception as error:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from playlist_search import indexing, services
-from playlist_search.failures import Denied, Later, reason
+from playlist_search.failures import PASSING, Denied, reason
 from playlist_search.models import FAILED
 from playlist_search.settings import Settings
 from playlist_search.tasks import Counters
@@ -39,22 +39,21 @@ def index_playlist(self: Task[..., None], run_id: str) -> None:
     """The foreman: lists the playlist and has a task run for each video. It may be killed at any point and run again:
     the same videos come out in the same order, and what is sent twice under one id is there once."""
     try:
-        listed = indexing.list_playlist(run_id)
+        if indexing.list_playlist(run_id):
+            videos = indexing.videos_of(run_id)
+            index_video.fan_out(
+                ((run_id, video_id) for video_id in videos),
+                then=finish_run.s(run_id).set(task_id=f"{run_id}:finish"),
+                task_id=indexing.group_of(run_id),
+                priority=priority(len(videos)),
+            )
     except Denied as error:
         indexing.listing_failed(run_id, str(error))
         return
-    except Later as error:
+    except PASSING as error:
         if self.request.retries >= MAX_RETRIES:
-            indexing.listing_failed(run_id, str(error))
+            indexing.listing_failed(run_id, reason(error))
         raise self.retry(exc=error, countdown=countdown(error, self.request.retries)) from error
-    if listed:
-        videos = indexing.videos_of(run_id)
-        index_video.fan_out(
-            ((run_id, video_id) for video_id in videos),
-            then=finish_run.s(run_id).set(task_id=f"{run_id}:finish"),
-            task_id=indexing.group_of(run_id),
-            priority=priority(len(videos)),
-        )
 
 
 @app.task(bind=True, max_retries=MAX_RETRIES, time_limit=300, name=INDEX_VIDEO)
@@ -62,9 +61,9 @@ def index_video(self: Task[..., str], run_id: str, video_id: str) -> str:
     """Index one video; returns how that ended."""
     try:
         return indexing.index_video(run_id, video_id)
-    except Later as error:
+    except PASSING as error:
         if self.request.retries >= MAX_RETRIES:
-            indexing.record(run_id, video_id, FAILED, str(error))
+            indexing.record(run_id, video_id, FAILED, reason(error))
         raise self.retry(exc=error, countdown=countdown(error, self.request.retries)) from error
     except Exception as error:
         indexing.record(run_id, video_id, FAILED, reason(error))
@@ -122,4 +121,4 @@ def _counters(shot: Any) -> Counters | None:
 
 
 def _failures(outcomes: Outcomes) -> Iterator[tuple[int, str]]:
-    return ((index, f"{type(value).__name__}: {value}") for index, _, value in outcomes.failures())
+    return ((place, reason(error)) for place, _, error in outcomes.failures())

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 
-from playlist_search.failures import Later, RateLimited
+from playlist_search.failures import RateLimited
 
 MAX_RETRIES = 8
 LONGEST_BACKOFF = 60.0
 
 
-def countdown(error: Later, retries: int) -> float:
+def countdown(error: Exception, retries: int) -> float:
     """Seconds until the next attempt: what YouTube asks for, else 1, 2, 4 … with jitter, so that tasks that failed
     together do not come back together."""
     if isinstance(error, RateLimited):
