@@ -21,8 +21,9 @@ from tests import redis_server
 from tests.examples.video_analysis import speech
 from tests.examples.video_analysis.elsewhere import Videos, endpoint, host_of_videos
 from tests.examples.video_analysis.fleets import Fleets
+from tests.examples.video_analysis.site import Program
 from video_analysis import db, migrations
-from video_analysis.models import Charge
+from video_analysis.models import Analysis, Charge
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -42,46 +43,65 @@ def charges() -> list[tuple[str, int]]:
         return [(one.analysis_id, one.minutes) for one in session.scalars(select(Charge))]
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgres"])
-def test_what_was_said_comes_back(
-    tmp_path: Path, videos: Videos, database: str, request: pytest.FixtureRequest
-) -> None:
-    environment = {"TRANSCRIBER": "pocketsphinx", "ANALYSER": "extractive"}
-    if database == "postgres":
-        environment["DATABASE_URL"] = request.getfixturevalue("postgres_url")
-    with Fleets(tmp_path, environment) as fleets:
-        if database == "postgres":
-            migrations.upgrade()
+def test_what_was_said_comes_back(tmp_path: Path, videos: Videos) -> None:
+    """SQLite for all, and two fleets as in production."""
+    with Fleets(tmp_path, {"TRANSCRIBER": "pocketsphinx", "ANALYSER": "extractive"}) as fleets:
         program = fleets.program()
-        if database == "postgres":
-            fleets.start("video_analysis", "both", "net,cpu", "-c", "1")
-        else:  # two fleets, as in production
-            fleets.start("video_analysis", "net", "net", "-P", "threads", "-c", "4")
-            fleets.start("video_analysis", "cpu", "cpu", "-c", "1", "--no-beat")
-        answer = program.submit(f"{videos.url}/talk.mp4", key="the-talk")
-        assert answer.status_code == 202
-        found = fleets.ended(answer.json["id"])
-        assert (found.state, found.error) == ("done", None)
+        fleets.start("video_analysis", "net", "net", "-P", "threads", "-c", "4")
+        fleets.start("video_analysis", "cpu", "cpu", "-c", "1", "--no-beat")
+        found, said = analysed(fleets, program, f"{videos.url}/talk.mp4")
+        assert found.summary is not None
+        assert len(found.summary) > 20
+        assert speech.share_of_words(found.summary) > 0.2
+        assert any(phrase in said for phrase in found.key_phrases or ()), found.key_phrases
 
-        shown = program.ask("GET", f"/api/analyses/{found.id}").json
-        said = " ".join(one["text"] for one in shown["transcript"])
-        assert speech.share_of_words(said) >= 0.6, said
-        assert len(shown["summary"]) > 20
-        assert speech.share_of_words(shown["summary"]) > 0.2
-        assert any(phrase in said for phrase in shown["key_phrases"]), shown["key_phrases"]
-        assert charges() == [(found.id, 1)]
-        assert program.ask("GET", "/api/account").json["minutes_used"] == 1
-        fleets.until(fleets.is_clean)
-        again = program.submit(f"{videos.url}/talk.mp4", key="the-talk")
-        assert again.json["id"] == found.id
-        assert charges() == [(found.id, 1)]
+
+def test_on_postgresql_and_a_redis_behind_tls_with_a_password(
+    tmp_path: Path, videos: Videos, postgres_url: str, tls_redis: str
+) -> None:
+    """The summary is by a stand-in for a remote service, whose key is a secret too."""
+    with endpoint() as service:
+        environment = {
+            "DATABASE_URL": postgres_url,
+            "SMALLAGE_URL": tls_redis,
+            "TRANSCRIBER": "pocketsphinx",
+            "OPENAI_BASE_URL": service.url,
+            "OPENAI_API_KEY": service.key,
+        }
+        with Fleets(tmp_path, environment) as fleets:
+            migrations.upgrade()
+            program = fleets.program()
+            fleets.start("video_analysis", "both", "net,cpu", "-c", "1", "-l", "info")
+            found, _said = analysed(fleets, program, f"{videos.url}/talk.mp4")
+            assert found.summary == "It is about boats."
+        assert service.wrong == []
+    logs = "".join(log.read_text() for log in tmp_path.glob("*.log"))
+    assert "succeeded" in logs
+    for secret in (PASSWORD, service.key):
+        assert secret not in logs
+
+
+def analysed(fleets: Fleets, program: Program, url: str) -> tuple[Analysis, str]:
+    """The analysis of the talk, once it is there, and what was heard; charged once, and nothing is left behind."""
+    answer = program.submit(url, key="the-talk")
+    assert answer.status_code == 202
+    found = fleets.ended(answer.json["id"])
+    assert (found.state, found.error) == ("done", None)
+    shown = program.ask("GET", f"/api/analyses/{found.id}").json
+    said = " ".join(one["text"] for one in shown["transcript"])
+    assert speech.share_of_words(said) >= 0.6, said
+    assert program.ask("GET", "/api/account").json["minutes_used"] == 1
+    fleets.until(fleets.is_clean)
+    again = program.submit(url, key="the-talk")
+    assert again.json["id"] == found.id
+    assert charges() == [(found.id, 1)]
+    return found, said
 
 
 # -- a store behind TLS -----------------------------------------------------------------------------------------------
-def test_a_store_behind_tls_with_a_password(
-    tmp_path: Path, videos: Videos, start_redis: Callable[..., redis_server.RedisServer]
-) -> None:
-    """Speech and analysis by a stand-in for the remote services: what is on trial is the way of the tasks."""
+@pytest.fixture
+def tls_redis(tmp_path: Path, start_redis: Callable[..., redis_server.RedisServer]) -> str:
+    """URL of a Redis that speaks TLS and wants a password."""
     certificate(tmp_path)
     port = redis_server._free_port()
     try:
@@ -98,24 +118,7 @@ def test_a_store_behind_tls_with_a_password(
         raise
     with contextlib.closing(server.client()) as client:
         client.config_set("requirepass", PASSWORD)
-    url = f"rediss://:{PASSWORD}@127.0.0.1:{port}/0?ssl_ca_certs={tmp_path}/ca.pem"
-    with endpoint() as service:
-        openai = {"OPENAI_BASE_URL": service.url, "OPENAI_API_KEY": service.key}
-        with Fleets(tmp_path, {"SMALLAGE_URL": url, **openai}) as fleets:
-            program = fleets.program()
-            fleets.start("video_analysis", "both", "net,cpu", "-P", "threads", "-c", "4", "-l", "info")
-            found = fleets.ended(program.submit(f"{videos.url}/talk.mp4").json["id"])
-            assert (found.state, found.error) == ("done", None)
-            assert found.transcript is not None
-            assert {one["text"] for one in found.transcript} == set(service.says)
-            assert found.summary == "It is about boats."
-            assert charges() == [(found.id, 1)]
-            fleets.until(fleets.is_clean)
-        assert service.wrong == []
-    logs = "".join(log.read_text() for log in tmp_path.glob("*.log"))
-    assert "succeeded" in logs
-    for secret in (PASSWORD, service.key):
-        assert secret not in logs
+    return f"rediss://:{PASSWORD}@127.0.0.1:{port}/0?ssl_ca_certs={tmp_path}/ca.pem"
 
 
 def certificate(folder: Path) -> None:
