@@ -7,7 +7,7 @@ import pytest
 from smallage.core.message import Done, Failed
 from smallage.stores.base import ClaimRequest, Store
 from smallage.testing import FakeClock
-from tests.contract.kit import SECOND, Session, task, uid, view
+from tests.contract.kit import SECOND, Session, like_group, task, uid, view
 
 
 def test_a_claim_says_all_the_worker_needs(store: Store, worker: Session, clock: FakeClock) -> None:
@@ -235,3 +235,13 @@ def test_what_has_ended_is_not_claimed_again(store: Store, worker: Session, outc
     worker.run(outcome)
     assert worker.ids(10) == []
     assert worker.held() == []
+
+
+@pytest.mark.parametrize("body_priority", [1, 7], ids=["before", "behind"])
+def test_a_body_released_on_the_way_is_not_lost_at_a_priority_of_its_own(
+    store: Store, worker: Session, clock: FakeClock, body_priority: int
+) -> None:
+    like_group(store, 1, expires_in_us=SECOND, priority=3, body=task(91, priority=body_priority))
+    store.push([task(1, priority=3)])
+    clock.advance(2)
+    assert [*worker.ids(10), *worker.ids(10)] == [uid(1), uid(91)]

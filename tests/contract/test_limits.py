@@ -325,6 +325,20 @@ def test_expiry_pays_nothing(store: Store, worker: Session, clock: FakeClock) ->
     assert [view(store, n).reason for n in (1, 2)] == ["expired", "expired"]
 
 
+def test_what_follows_an_expired_task_that_was_held_back_comes_in_its_turn(
+    store: Store, worker: Session, clock: FakeClock
+) -> None:
+    store.limit(ADD, LimitSpec(1, 60 * SECOND))
+    store.push([task(0)])
+    worker.claim(1)
+    store.push([task(1, priority=5, follow=2, expires_in_us=SECOND)])
+    assert worker.claim() == []
+    store.push([task(2, name="other", queue="b")])
+    clock.advance(61)
+    first, second = worker.claim(2, "celery", "b")
+    assert (first.after, second.id) == (uid(1), uid(2))
+
+
 def test_what_is_expired_is_not_held_back(store: Store, worker: Session, clock: FakeClock) -> None:
     store.limit(ADD, LimitSpec(1, 60 * SECOND))
     store.push([task(0)])

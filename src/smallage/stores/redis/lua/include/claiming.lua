@@ -338,6 +338,16 @@ local function may_go(by_priority, queue)
   return false
 end
 
+-- The priorities that may be in use, as bits; `gone` is not, as has been seen.
+local function marks(queue, gone)
+  local bits = tonumber(call('HGET', P .. 'q:' .. queue, 'm') or nil) or 0
+  if gone and math.floor(bits / 2 ^ gone) % 2 == 1 then
+    bits = bits - 2 ^ gone
+    call('HSET', P .. 'q:' .. queue, 'm', bits)
+  end
+  return bits
+end
+
 local function take_queue(queue, want, session, nonce, held)
   local v = call('HMGET', P .. 'q:' .. queue, 'z', 'm', 'h')
   if v[1] then return want end
@@ -352,20 +362,21 @@ local function take_queue(queue, want, session, nonce, held)
   local empty
   want, empty = take_line(queue, q, '0', want, session, nonce, held)
   local bits = tonumber(v[2]) or 0
+  -- Ends on the way enqueue more: what follows an expired task, a body of a group. So the marks are read anew.
+  if rung[queue] then bits = marks(queue) end
   if bits > 1 or behind then
     for priority = 1, 9 do
-      if behind then take_behind(int(priority)) end
+      if behind then
+        take_behind(int(priority))
+        bits = marks(queue)
+      end
       if math.floor(bits / 2 ^ priority) % 2 == 1 then
-        if want > 0 then
-          local bare
-          want, bare = take_line(queue, q, int(priority), want, session, nonce, held)
-          if bare then bits = bits - 2 ^ priority else empty = false end
-        elseif call('EXISTS', line(queue, int(priority))) == 1 then
-          empty = false
-        end
+        if want > 0 then want = take_line(queue, q, int(priority), want, session, nonce, held) end
+        local left = call('EXISTS', line(queue, int(priority))) == 1
+        if left then empty = false end
+        bits = marks(queue, not left and priority)
       end
     end
-    if bits ~= (tonumber(v[2]) or 0) then call('HSET', P .. 'q:' .. queue, 'm', bits) end
   end
   if empty == false and want == 0 and bits < 2 then empty = call('EXISTS', line(queue, '0')) == 0 end
   if empty and rung[queue] then -- an end on the way may have released a group's body

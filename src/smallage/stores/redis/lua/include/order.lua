@@ -3,11 +3,8 @@
 -- Ready lines r:<queue>:<priority>, and the scheduled order `d`.
 local function line(queue, priority) return P .. 'r:' .. queue .. ':' .. priority end
 -- A claim looks at priority 0 always and at the others only where q:<queue> says m: a bit for each that may be in use.
-local marked = {}
 local function mark(queue, priority)
-  local key = queue .. ':' .. priority
-  if priority == '0' or marked[key] then return end
-  marked[key] = true
+  if priority == '0' then return end
   local bits = tonumber(call('HGET', P .. 'q:' .. queue, 'm')) or 0
   local one = 2 ^ tonumber(priority)
   if math.floor(bits / one) % 2 == 0 then call('HSET', P .. 'q:' .. queue, 'm', bits + one) end
