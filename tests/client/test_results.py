@@ -374,3 +374,20 @@ def test_attributes_that_cannot_travel_are_texts():
 def test_arguments_do_not_travel_with_an_error():
     made = travelled(errors.MaxRetriesExceededError("no more", task_args=(1,), task_kwargs={"a": 2}))
     assert (str(made), made.task_args, made.task_kwargs) == ("no more", (), {})
+
+
+class Wordy(Exception):
+    """As SQLAlchemy's errors: what it says is made of what its constructor set."""
+
+    def __init__(self, statement: str) -> None:
+        super().__init__(statement)
+        self.statement = statement
+
+    def __str__(self) -> str:
+        return f"in {self.statement}"
+
+
+def test_an_error_that_cannot_say_itself_without_its_constructor_says_what_it_said() -> None:
+    error, _ = restored(codec.encode_error(Wordy("SELECT 1")))
+    assert isinstance(error, Wordy)
+    assert (str(error), type(error).__name__) == ("in SELECT 1", "Wordy")

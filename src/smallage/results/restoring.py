@@ -37,9 +37,30 @@ def _loaded(error: codec.ErrorData) -> BaseException | None:
     if not isinstance(kind, type) or not issubclass(kind, Exception) or issubclass(kind, RemoteError):
         return None
     made = _built(kind, error.args)
-    if made is not None:
-        for name in codec.CARRIED.get(kind, ()):
-            setattr(made, name, error.extra.get(name))
+    if made is None:
+        return None
+    for name in codec.CARRIED.get(kind, ()):
+        setattr(made, name, error.extra.get(name))
+    return made if _can_be_said(made) else _said_as_it_was(made, kind, error.message)
+
+
+def _can_be_said(made: BaseException) -> bool:
+    """False when its own `__str__` needs what its constructor, which did not run, would have set. Whoever logs the
+    error would get that fault in its place."""
+    try:
+        str(made)
+    except Exception:
+        return False
+    return True
+
+
+def _said_as_it_was(made: Exception, kind: type[Exception], message: str) -> Exception | None:
+    """The same error, of a class below its own, that says what it said where it was raised."""
+    body = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__str__": lambda self: message}
+    try:
+        made.__class__ = type(kind.__name__, (kind,), body)
+    except Exception:  # a class that cannot be derived from
+        return None
     return made
 
 
