@@ -54,7 +54,7 @@ def elasticsearch() -> Iterator[elasticsearch_standin.Elasticsearch]:
 def test_an_elasticsearch_that_is_away_or_busy_is_asked_again_later(
     tmp_path: Path, elasticsearch: elasticsearch_standin.Elasticsearch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    more = {"elasticsearch_api_key": elasticsearch_standin.API_KEY}
+    more: dict[str, Any] = {"elasticsearch_api_key": elasticsearch_standin.API_KEY}
     with program(make_settings(tmp_path, elasticsearch_url="http://127.0.0.1:9", **more)) as parts:
         with pytest.raises(Later, match="cannot be reached"):
             _ = parts.search
