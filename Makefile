@@ -5,7 +5,8 @@
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
-WORKERS ?= auto
+# Tests that start processes mostly wait, so a small machine takes two at a time for each core.
+WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); if [ $$n -lt 4 ]; then echo $$((2 * n)); else echo $$n; fi)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format bench peers hops kill-loop trees rate-limit fan-in celery-diff apps-beside-celery playlist-search playlist-figures video-analysis video-load lock clean
