@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import func, select
 
-from playlist_search import library, runs, services, tokens
+from playlist_search import runs, services, shelf, tokens
 from playlist_search.models import RunVideo, User
 
 LOOK_EVERY = 0.02
@@ -82,7 +82,7 @@ def new_user(name: str) -> int:
         session.flush()
         user_id = user.id
     tokens.save(user_id, {"access_token": f"token-for-{name}", "expires_at": time.time() + 86_400})
-    library.playlists(user_id)
+    shelf.playlists(user_id)
     return user_id
 
 

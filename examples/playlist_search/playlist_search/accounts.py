@@ -23,9 +23,9 @@ from sqlalchemy import select
 
 from playlist_search import services, tokens
 from playlist_search.errors import LoginFailed, wants_page
-from playlist_search.library import upsert
 from playlist_search.models import User
 from playlist_search.settings import Settings
+from playlist_search.shelf import upsert
 from playlist_search.vault import Sealed, Vault
 
 blueprint = Blueprint("accounts", __name__)

@@ -28,7 +28,7 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from playlist_search import indexing, library, runs, services, tokens
+from playlist_search import indexing, runs, services, shelf, tokens
 from playlist_search.models import Passage, RunVideo, User
 from playlist_search.services import Services
 from playlist_search.settings import Settings
@@ -194,7 +194,7 @@ def program(kind: str, url: str) -> Iterator[int]:
             with services.current().db.writing() as session:
                 session.add(User(id=1, subject="figures"))
             tokens.save(1, {"access_token": "token-for-figures", "expires_at": time.time() + 86_400})
-            library.playlists(1)
+            shelf.playlists(1)
             runs.start(1, "PLempty")  # a process's first click also connects it, which is not what is measured
             yield 1
         finally:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from playlist_search import library, services
+from playlist_search import services, shelf
 from playlist_search.documents import Document
 from playlist_search.failures import NoTranscript
 from playlist_search.models import FAILED, INDEXED, NO_TRANSCRIPT, IndexRun, Playlist, RunVideo, Video, now
@@ -30,9 +30,9 @@ def list_playlist(run_id: str) -> bool:
         return True  # done by an earlier attempt: the same videos in the same order
     with parts.db.writing() as session:
         session.execute(delete(RunVideo).where(RunVideo.run_id == run_id))
-    found = library.with_access(run.user_id, lambda token: _list_pages(run, token))
+    found = shelf.with_access(run.user_id, lambda token: _list_pages(run, token))
     with parts.db.writing() as session:
-        library.save_places(session, run.user_id, run.playlist_id, found)
+        shelf.save_places(session, run.user_id, run.playlist_id, found)
         session.execute(update(IndexRun).where(IndexRun.id == run_id).values(listed=now(), found=len(found)))
         session.execute(
             update(Playlist)
@@ -53,9 +53,9 @@ def _list_pages(run: IndexRun, token: str) -> list[str]:
             for place, one in enumerate(new, start=len(found))
         ]
         with parts.db.writing() as session:
-            library.save_videos(session, page)
+            shelf.save_videos(session, page)
             if rows:
-                session.execute(library.upsert(session, RunVideo, ("run_id", "place"), ("video_id",)), rows)
+                session.execute(shelf.upsert(session, RunVideo, ("run_id", "place"), ("video_id",)), rows)
             found.update(dict.fromkeys(new))
             session.execute(update(IndexRun).where(IndexRun.id == run.id).values(found=len(found)))
     return list(found)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from flask import Blueprint, Flask, abort, flash, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from playlist_search import library, live, runs, search, services
+from playlist_search import live, runs, search, services, shelf
 from playlist_search.accounts import login_required, safe_next, signed_in, signed_in_or_none
 from playlist_search.errors import Conflict, wants_page
-from playlist_search.library import PlaylistInfo
 from playlist_search.runs import Progress, Run
 from playlist_search.settings import YOUTUBE_WATCH_URL
+from playlist_search.shelf import PlaylistInfo
 
 blueprint = Blueprint("pages", __name__)
 
@@ -45,14 +45,14 @@ def start() -> ResponseReturnValue:
 @login_required
 def playlists() -> ResponseReturnValue:
     """The user's playlists."""
-    return render_template("playlists.html", playlists=library.playlists(signed_in().id))
+    return render_template("playlists.html", playlists=shelf.playlists(signed_in().id))
 
 
 @blueprint.post("/playlists")
 @login_required
 def refresh_playlists() -> ResponseReturnValue:
     """Ask YouTube for the playlists anew."""
-    library.playlists(signed_in().id, fresh=True)
+    shelf.playlists(signed_in().id, fresh=True)
     return redirect(url_for("pages.playlists"), 303)
 
 
@@ -130,10 +130,10 @@ def watch_link(url: str) -> str:
 def _playlist(playlist_id: str) -> PlaylistInfo:
     """One of the user's playlists; answers 404 for any other."""
     user_id = signed_in().id
-    info = library.playlist(user_id, playlist_id)
+    info = shelf.playlist(user_id, playlist_id)
     if info is None:
-        library.playlists(user_id)  # a link that was kept may be older than what is known here
-        info = library.playlist(user_id, playlist_id)
+        shelf.playlists(user_id)  # a link that was kept may be older than what is known here
+        info = shelf.playlist(user_id, playlist_id)
     if info is None:
         abort(404)
     return info

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from playlist_search import indexing, library, services
+from playlist_search import indexing, services, shelf
 from playlist_search.models import FAILED, INDEXED, NO_TRANSCRIPT, IndexRun, Playlist, RunVideo, Video, now
 from playlist_search.tasks import Counters, queue
 
@@ -100,7 +100,7 @@ def _insert_or_find(session: Session, user_id: int, playlist_id: str, forced: bo
         "error": "",
     }
     while True:
-        session.execute(library.upsert(session, IndexRun, ("active",), ()), values)
+        session.execute(shelf.upsert(session, IndexRun, ("active",), ()), values)
         run = session.scalar(select(IndexRun).where(IndexRun.active == key))
         if run is not None:  # else it ended between the two statements
             return run, run.id == own

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from playlist_search import library, services, tokens
+from playlist_search import services, shelf, tokens
 from playlist_search.models import User
 from playlist_search.services import Services
 from playlist_search.settings import Settings
@@ -54,7 +54,7 @@ def new_user(name: str = "ada", playlists: bool = True) -> int:
         user_id = user.id
     tokens.save(user_id, {"access_token": f"token-for-{name}", "expires_at": time.time() + 3600})
     if playlists:
-        library.playlists(user_id)
+        shelf.playlists(user_id)
     return user_id
 
 

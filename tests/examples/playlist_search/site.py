@@ -14,9 +14,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from playlist_search import create_app, services
-from playlist_search.library import save_places, save_videos
 from playlist_search.models import Playlist, User, now
 from playlist_search.settings import Settings
+from playlist_search.shelf import save_places, save_videos
 from playlist_search.standin import google
 from playlist_search.standin.google import Provider
 from playlist_search.tasks import native

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from playlist_search import library
+from playlist_search import shelf
 from playlist_search.documents import Document, Hit, Line
 from playlist_search.failures import Later
 from playlist_search.models import Passage, Playlist, User
@@ -82,8 +82,8 @@ def has(parts: Services, name: str, *video_ids: str) -> int:
         session.flush()
         session.add(Playlist(user_id=user.id, youtube_id=f"PL{name}", title="All"))
         session.flush()
-        library.save_videos(session, [VideoItem(one, one, "", "") for one in video_ids])
-        library.save_places(session, user.id, f"PL{name}", video_ids)
+        shelf.save_videos(session, [VideoItem(one, one, "", "") for one in video_ids])
+        shelf.save_places(session, user.id, f"PL{name}", video_ids)
         return user.id
 
 

@@ -347,7 +347,7 @@ def test_a_bug_tells_no_details(app, monkeypatch):
     def broken(*_):
         raise RuntimeError("the secret of the day")
 
-    monkeypatch.setattr("playlist_search.library.playlists", broken)
+    monkeypatch.setattr("playlist_search.shelf.playlists", broken)
     app.testing = False
     answer = visitor(app, add_user()).get("/playlists", headers={"Accept": "text/html"})
     assert answer.status_code == 500

@@ -10,7 +10,7 @@ from email.utils import format_datetime
 import httpx
 import pytest
 
-from playlist_search import library, services, tokens
+from playlist_search import services, shelf, tokens
 from playlist_search.failures import LONGEST_WAIT, Denied, Later, NoTranscript, RateLimited, retry_after
 from playlist_search.models import User
 from playlist_search.services import Services
@@ -152,20 +152,20 @@ def test_an_expired_token_is_refreshed(tmp_path, youtube: standin.YouTube) -> No
                 session.add(User(id=1, subject="s"))
             tokens.save(1, {**first, "expires_in": 1})
             assert "id_token" not in kept(1)
-            assert len(library.playlists(1)) == 3  # with a fresh token, since that one has a second left
+            assert len(shelf.playlists(1)) == 3  # with a fresh token, since that one has a second left
             fresh = kept(1)
             assert fresh["access_token"] != first["access_token"]
             assert fresh["refresh_token"] == first["refresh_token"]
             assert tokens.access_token(1) == fresh["access_token"]
 
             provider.access_tokens.clear()  # taken back before its time: YouTube says so, once
-            assert len(library.playlists(1, fresh=True)) == 3
+            assert len(shelf.playlists(1, fresh=True)) == 3
             assert kept(1)["access_token"] != fresh["access_token"]
 
             provider.access_tokens.clear()
             provider.refresh_tokens.clear()
             with pytest.raises(Denied, match="log in again"):
-                library.playlists(1, fresh=True)
+                shelf.playlists(1, fresh=True)
             assert youtube.asked["401"] == 2
 
 
@@ -197,12 +197,12 @@ def test_without_access_or_with_another_secret(tmp_path) -> None:
 
 # -- playlists ----------------------------------------------------------------------------------------------------
 def test_playlists_are_fetched_when_they_are_old(user: int, youtube: standin.YouTube, monkeypatch) -> None:
-    assert [one.id for one in library.playlists(user)] == ["PLtalks", "PLevening", "PLempty"]
+    assert [one.id for one in shelf.playlists(user)] == ["PLtalks", "PLevening", "PLempty"]
     youtube.playlists_of = lambda _: [standin.PLAYLISTS[1], standin.Listed("PLnew", "New", range(3))]
-    assert len(library.playlists(user)) == 3
+    assert len(shelf.playlists(user)) == 3
     assert youtube.asked["playlists"] == 1
-    then = library.now()
-    monkeypatch.setattr(library, "now", lambda: then + dt.timedelta(seconds=301))
-    assert [(one.id, one.videos) for one in library.playlists(user)] == [("PLevening", 10), ("PLnew", 3)]
-    assert library.playlist(user, "PLtalks") is None
+    then = shelf.now()
+    monkeypatch.setattr(shelf, "now", lambda: then + dt.timedelta(seconds=301))
+    assert [(one.id, one.videos) for one in shelf.playlists(user)] == [("PLevening", 10), ("PLnew", 3)]
+    assert shelf.playlist(user, "PLtalks") is None
     assert youtube.asked["playlists"] == 2
