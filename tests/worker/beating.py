@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from typing import Any
 
 from smallage import signals
@@ -35,6 +36,8 @@ class DiesAfterFiring(Wrapper):
 
 def tell(sender: Any, signal: Any, **_: Any) -> None:
     say("beat", signal.name)
+    if "BEATING_STARTS_LONG" in os.environ:
+        threading.Event().wait()
     if "BEATING_DIES" in os.environ and signal is signals.beat_init:
         app.use_store(DiesAfterFiring(app.store))
 

@@ -146,11 +146,19 @@ def test_beat_says_what_comes_next_and_ends_when_told(app: Any, run: Run, moment
     pidfile = tmp_path / "beat.pid"
     beat = run("beat", "--pidfile", str(pidfile), BEATING_EVERY="3600")
     assert moments.next("beat") == ["beat_init"]
-    until(pidfile.exists)
-    until(lambda: pidfile.read_text().strip() == str(beat.pid))
+    assert pidfile.read_text().strip() == str(beat.pid)
     assert run("beat", "--pidfile", str(pidfile), BEATING_EVERY="3600").wait(PATIENCE) == 2
     said = end(beat)
     assert "code → note" in said
+    assert not pidfile.exists()
+
+
+def test_beat_that_still_starts_ends_when_told(app: Any, run: Run, moments: Moments, tmp_path: Path) -> None:
+    pidfile = tmp_path / "beat.pid"
+    beat = run("beat", "--pidfile", str(pidfile), BEATING_STARTS_LONG="1")
+    assert moments.next("beat") == ["beat_init"]
+    assert pidfile.exists()
+    end(beat)
     assert not pidfile.exists()
 
 

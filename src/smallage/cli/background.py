@@ -6,6 +6,7 @@ import atexit
 import grp
 import os
 import pwd
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -183,5 +184,11 @@ def as_service(
             if logfile:
                 write_to(logfile)
         if pidfile:
+            signal.signal(signal.SIGTERM, _leave)
             around.enter_context(Pidfile(pidfile))
         yield
+
+
+def _leave(*_: object) -> None:
+    """Whoever reads the pid file may say at once that we should end; the file must go then too."""
+    sys.exit(0)
