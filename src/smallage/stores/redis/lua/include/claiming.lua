@@ -366,7 +366,7 @@ local function take_queue(queue, want, session, nonce, held)
   if rung[queue] then bits = marks(queue) end
   if bits > 1 or behind then
     for priority = 1, 9 do
-      if behind then
+      if behind and behind[int(priority)] then
         take_behind(int(priority))
         bits = marks(queue)
       end
