@@ -134,11 +134,14 @@ def test_the_doctor_tells_settings_without_effect_and_why(tmp_path: Path, monkey
         "from smallage import Celery\n"
         "app = Celery('shop', broker='sqlite:///q.db', backend='redis://:hunter2@elsewhere/1')\n"
         "app.config_from_object({'worker_state_db': 'x', 'task_rotes': {}, 'mine': 1, 'broker_heartbeat': None})\n"
+        "used = app.task(lambda: None, name='used')\n"
+        "app.conf.task_annotations = {used.name: {'rate_limit': '1/s'}}\n"
     )
     report = run("-A", "doctored:app", "doctor", "--json")
     assert "hunter2" not in report.output
     told = [(c["verdict"], c["text"]) for c in json.loads(report.stdout)["checks"] if c["name"] == "setting"]
-    assert told == [
+    assert ("warning", "task_annotations says rate_limit of the task 'used'") in [(a, b.split(",")[0]) for a, b in told]
+    assert [one for one in told if "annotations" not in one[1]] == [
         ("info", "worker_state_db has no effect: revokes are in the store"),
         ("warning", "There is no setting 'task_rotes'; did you mean 'task_routes'?"),
         ("info", "result_backend names redis://elsewhere/1; results live with the tasks in sqlite:///q.db."),

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from smallage import Celery, Smallage, Task, current_app, current_task, group, shared_task, signals
+from smallage.app.annotating import unheeded
 from smallage.core.canvas import Signature
 from smallage.core.errors import (
     AlwaysEagerIgnored,
@@ -337,6 +338,17 @@ def test_annotations():
     assert (by_object.rate_limit, by_object.priority) == ("1/s", 4)
     assert named.apply((3,)).get() == ["named", 3]
     assert heard == ["named"]
+
+
+def test_annotations_that_come_after_a_task_was_used_are_told():
+    app = an_app()
+    used = app.task(name="used", rate_limit="5/s")(lambda x: x)
+    later = app.task(name="later")(lambda x: x)
+    rules = {used.name: {"rate_limit": "1/s"}, "later": {"rate_limit": "1/s"}, "*": {"priority": 3}}
+    app.conf.task_annotations = rules
+    assert (used.rate_limit, later.rate_limit) == ("5/s", "1/s")
+    (told,) = unheeded([used, later], app.conf.task_annotations)
+    assert "rate_limit, priority of the task 'used', which was used before" in told
 
 
 # -- routes and priorities ------------------------------------------------------------------------------------------

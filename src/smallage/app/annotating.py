@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from smallage.core.options import Deferred
@@ -15,13 +15,32 @@ def annotate(task: Task[Any, Any], rules: Any) -> None:
 
     A rule is a dict, or an object with `annotate(task)` and `annotate_any()`.
     """
+    for name, value in _said(task, rules):
+        if name.startswith("@"):
+            _wrap(task, name[1:], value)
+        else:
+            setattr(type(task), name, value)
+
+
+def unheeded(tasks: Iterable[Task[Any, Any]], rules: Any) -> list[str]:
+    """What the rules say of tasks that were first used when there were no such rules, a sentence for each task."""
+    told = []
+    for task in tasks:
+        late = [name for name, value in _said(task, rules) if getattr(type(task), name, value) != value]
+        if late:
+            told.append(
+                f"task_annotations says {', '.join(late)} of the task '{task.name}', which was used before that was "
+                f"set and does not follow it. Set it before anything reads an attribute of the task, its name included."
+            )
+    return told
+
+
+def _said(task: Task[Any, Any], rules: Any) -> Iterator[tuple[str, Any]]:
     found = [rule.found if isinstance(rule, Deferred) else rule for rule in rules]
-    for said in (_first(_by_name(rule, task) for rule in found), _first(_for_all(rule) for rule in found)):
-        for name, value in said.items():
-            if name.startswith("@"):
-                _wrap(task, name[1:], value)
-            else:
-                setattr(type(task), name, value)
+    by_name = _first(_by_name(rule, task) for rule in found)
+    for_all = _first(_for_all(rule) for rule in found)
+    yield from ((name, value) for name, value in by_name.items() if name not in for_all or name.startswith("@"))
+    yield from for_all.items()
 
 
 def _first(answers: Iterable[Any]) -> Mapping[str, Any]:

@@ -104,6 +104,7 @@ def _libraries() -> list[Check]:
 
 def _settings(app: Any) -> list[Check]:
     """Settings that have no effect, each with the reason."""
+    from smallage.app.annotating import unheeded
     from smallage.app.stored import results_elsewhere
 
     conf = app.conf
@@ -113,6 +114,7 @@ def _settings(app: Any) -> list[Check]:
         Check("setting", "warning", f"There is no setting '{name}'{near}")
         for name, near in sorted(conf.unknown.items())
     ]
+    found += [Check("setting", "warning", text) for text in unheeded(app.tasks.values(), conf.task_annotations)]
     return found + [Check("setting", "info", text) for text in results_elsewhere(conf, url)]
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
+from smallage.app.annotating import unheeded
 from smallage.control.asking import Question
 from smallage.core.errors import ImproperlyConfigured, StoreError, StoreRefused, StoreUnavailable
 from smallage.run import HardTimeout, Terminated, saying
@@ -120,6 +121,8 @@ def _load(start: Start, line: Line, board: Board) -> tuple[Any, Plan, WorkerView
         app.finalize()
         view = heralding.beginning(app, options)
         _settle_logs(app.conf, options, start.number)
+        for text in unheeded(app.tasks.values(), app.conf.task_annotations) if start.first else ():
+            logger.warning(text)
         if options.time_limit:
             app.conf.task_time_limit = options.time_limit
         if options.soft_time_limit:
