@@ -348,6 +348,19 @@ def test_several_sessions_share_an_inbox(store: Store) -> None:
     box.close()
 
 
+def test_an_order_outlives_its_session(store: Store) -> None:
+    box = store.mailbox("sup")
+    Session(store, "s1", inbox="sup")
+    assert store.control(Order("s1", "first")) is True
+    store.leave("s1")
+    Session(store, "s2", inbox="sup")
+    assert store.control(Order("s2", "second")) is True
+    store.tick((), dead=["s2"])
+    Session(store, "s3", inbox="sup")
+    assert [(o.session, o.kind) for o in take(box, 2)] == [("s1", "first"), ("s2", "second")]
+    box.close()
+
+
 def test_terminate_orders_the_holder_to_cancel(store: Store) -> None:
     box = store.mailbox("sup")
     session = Session(store, "s1", inbox="sup")

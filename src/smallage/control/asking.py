@@ -73,9 +73,12 @@ def send(app: Smallage, question: Question, to: Mapping[str, list[SessionView]],
     text = msgspec.json.encode(question, enc_hook=repr).decode()
     got = []
     for node, views in to.items():
-        boxes = {view.info.inbox: view.session for view in views}
-        there = [app.store.control(Order(session, ASK, ticket, 0, text)) for session in boxes.values()]
-        if any(there):
+        told: set[str] = set()
+        for view in views:  # one session of each supervisor, another if that has just ended
+            box = view.info.inbox
+            if box not in told and app.store.control(Order(view.session, ASK, ticket, 0, text)):
+                told.add(box)
+        if told:
             got.append(node)
     return got
 

@@ -25,7 +25,7 @@ class Mailbox(Protocol):
 
     def take(self) -> list[Order]:
         """The orders that have arrived, oldest first; never blocks. Raises StoreUnavailable when the connection broke:
-        close it and open a new one; orders put meanwhile are not lost while their session lives."""
+        close it and open a new one; orders put meanwhile are not lost."""
 
     def close(self) -> None:
         """Stop listening; twice is fine."""
@@ -35,7 +35,8 @@ class Asking(Protocol):
     """The verbs of whoever orders and asks."""
 
     def control(self, order: Order) -> bool:
-        """Put an order into the inbox of its session; False if there is no such session."""
+        """Put an order into the inbox of its session; False if there is no such session. It waits there for
+        its reader, also when the session ends meanwhile and another of the same inbox follows."""
 
     def mailbox(self, name: str) -> Mailbox:
         """Open the inbox `name`, to which orders for sessions announced with `inbox=name` go. One reader at a time."""

@@ -56,6 +56,7 @@ def announce(act: Act, session: str, info: SessionInfo) -> None:
     act.run(SESSION_INFORM, (sid, _encode(info)))
     act.execute(SESSION_NAMES_CLEAR, (sid,))
     act.run_each(SESSION_NAMES_ADD, [(sid, name) for name in info.names])
+    act.execute(INBOX_CLEAR)
     for name in info.names:
         act.unpark(name)
 
@@ -80,7 +81,7 @@ def tick(act: Act, sessions: Sequence[str], dead: Sequence[str]) -> tuple[Ticked
     here = boot_id()
     unknown = [name for name in sessions if act.row(SESSION_RENEW, name, act.boot, here) is None]
     lost, foreign = _judge(act, set(sessions), list(dict.fromkeys(dead)))
-    taken = [task_id for sid, name in lost for task_id in _end_session(act, sid, name, lost=True)]
+    taken = [task_id for sid, _ in lost for task_id in _end_session(act, sid, lost=True)]
     promoted = act.promote()
     _give_up_parked(act)
     pruned_all = prune(act)
@@ -117,14 +118,13 @@ def _judge(act: Act, renewed: set[str], dead: list[str]) -> tuple[list[tuple[int
 def leave(act: Act, session: str) -> list[str]:
     """See `Store.leave`."""
     row = act.row(SESSION_BY_NAME, session)
-    return _end_session(act, row[0], session, lost=False) if row else []
+    return _end_session(act, row[0], lost=False) if row else []
 
 
-def _end_session(act: Act, sid: int, name: str, lost: bool) -> list[str]:
+def _end_session(act: Act, sid: int, lost: bool) -> list[str]:
     """Take back what a session holds, charging a loss if it was lost; ids in order of tokens."""
     held = act.tasks(TASKS_HELD, sid)
     act.execute(SESSION_DELETE, (sid,))
-    act.execute(INBOX_CLEAR, (name,))
     for task in held:
         act.drop_claim(task)
         if lost:

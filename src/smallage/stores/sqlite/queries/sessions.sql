@@ -58,8 +58,8 @@ select 1 from inbox where box = ?1 limit 1
 -- inbox_take: The orders of a mailbox, which are removed.
 delete from inbox where box = ?1 returning seq, session, kind, id, tok, text
 
--- inbox_clear: Drop the orders of a session that is over.
-delete from inbox where session = ?1
+-- inbox_clear: Drop the orders of mailboxes whose last session is over.
+delete from inbox where box not in (select inbox from session)
 
 -- queue_pause: Pause or resume a queue.
 insert into queue (name, paused) values (?1, ?2) on conflict (name) do update set paused = excluded.paused
