@@ -17,7 +17,7 @@ from smallage.core.errors import TaskRevokedError
 from smallage.core.message import Cancelled, Claim, Crashed, Done, Failed, Outcome, Retry, Snooze
 from smallage.core.states import State
 from smallage.groups import GroupResult, Outcomes
-from smallage.request import running
+from smallage.request import direct, running
 from smallage.result import EagerResult, restored
 from smallage.results.saving import store_result
 from smallage.run import LocalContext, aexecute, execute
@@ -156,6 +156,14 @@ def _run(
 
 def _to_the_end(app: Smallage, task: Task[Any, Any], claim: Claim, worker: LocalContext, throw: bool) -> Outcome:
     """Run and run again while the task asks for a retry; with `throw` that is raised."""
+    token = direct.set(None)  # the caller may be a task that was called as a function
+    try:
+        return _rounds(app, task, claim, worker, throw)
+    finally:
+        direct.reset(token)
+
+
+def _rounds(app: Smallage, task: Task[Any, Any], claim: Claim, worker: LocalContext, throw: bool) -> Outcome:
     while True:
         outcome = _run_async(app, claim, worker) if task.is_async else execute(app, claim, worker)
         if isinstance(outcome, Retry):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from smallage.core import calls, codec, options
@@ -137,15 +138,32 @@ class Task(Hooks, CallsAsData, AsyncCalls[P, R], Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the body here and now, as a plain function call."""
-        request = running.get()
-        if request is not None and request.task_object is self and "entered" not in request.__dict__:
-            request.__dict__["entered"] = True  # a subclass's __call__ that the worker entered calls super()
+        if type(self).__call__ is not Task.__call__ and self._enter():
             return self.run(*args, **kwargs)  # type: ignore[no-any-return]
+        if self.is_async:
+            return self._coroutine(args, kwargs)  # type: ignore[return-value]
         token = direct.set(Context.of(self, args, kwargs))
         try:
             return self.run(*args, **kwargs)  # type: ignore[no-any-return]
         finally:
             direct.reset(token)
+
+    def _enter(self) -> bool:
+        """True if this is the call of a subclass's `__call__`, which the worker has entered, to `super()`."""
+        request = running.get()
+        if request is None or request.task_object is not self or "entered" in request.__dict__:
+            return False
+        request.__dict__["entered"] = True
+        return True
+
+    async def _coroutine(self, args: Any, kwargs: Any) -> Any:
+        """An async body that is called as a function; its request is there while it runs, wherever it is awaited."""
+        token = direct.set(Context.of(self, args, kwargs))
+        try:
+            return await self.run(*args, **kwargs)
+        finally:
+            with suppress(ValueError):  # it is not awaited to its end, but closed in another context
+                direct.reset(token)
 
     @property
     def request(self) -> Request:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import threading
 from typing import Any
@@ -126,6 +127,59 @@ def test_a_task_called_by_another_sees_itself(bench):
     bench.run()
     assert result.get() == [[True, None], result.id, True]
     assert bench.app.current_task is None
+
+
+def test_a_task_called_by_itself_sees_the_call(bench):
+    @bench.app.task(bind=True)
+    def plain(self, n):
+        own = [self.request.called_directly, self.request.id, list(self.request.args)]
+        return [own, plain(0), self(0), own == [self.request.called_directly, self.request.id, [1]]] if n else own
+
+    @bench.app.task(bind=True)
+    async def coroutine(self, n):
+        await asyncio.sleep(0)
+        own = [self.request.called_directly, self.request.id, list(self.request.args)]
+        if not n:
+            return own
+        both = await asyncio.gather(coroutine(0), coroutine(0))
+        return [own, await coroutine(0), *both, self.request.id == own[1]]
+
+    called = [True, None, [0]]
+    first, second = plain.delay(1), coroutine.delay(1)
+    bench.run()
+    assert first.get() == [[False, first.id, [1]], called, called, True]
+    assert second.get() == [[False, second.id, [1]], called, called, called, True]
+    assert asyncio.run(coroutine(0)) == called
+    assert plain.apply((1,)).get()[1] == called
+
+
+def test_a_direct_coroutine_may_be_closed_elsewhere(bench):
+    @bench.app.task(bind=True)
+    async def endless(self):
+        await asyncio.sleep(3600)
+
+    async def begin(coroutine):
+        coroutine.send(None)
+
+    left = endless()
+    asyncio.run(begin(left))
+    left.close()
+    assert endless.request.args is None
+
+
+def test_an_eager_run_within_a_direct_call_sees_itself(bench):
+    @bench.app.task(bind=True)
+    def plain(self, n):
+        own = [self.request.called_directly, self.request.is_eager, list(self.request.args)]
+        return [own, self.apply((0,)).get(), self.request.called_directly] if n else own
+
+    @bench.app.task(bind=True)
+    async def coroutine(self, n):
+        own = [self.request.called_directly, self.request.is_eager, list(self.request.args)]
+        return [own, self.apply((0,)).get(), self.request.called_directly] if n else own
+
+    assert plain(1) == [[True, False, [1]], [False, True, [0]], True]
+    assert asyncio.run(coroutine(1)) == [[True, False, [1]], [False, True, [0]], True]
 
 
 def test_each_thread_has_its_own(bench):

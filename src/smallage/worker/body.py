@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from smallage import run
@@ -38,10 +39,11 @@ class Body:
         return run.limits(self.app, claim)
 
     def run(self, claim: Claim, slot: Slot) -> Outcome:
-        """Run the body in this thread, a coroutine in the slot's own event loop."""
+        """Run the body in this thread, a coroutine in the slot's own event loop; in a context of its own, so that
+        what it sets there (context variables, the decimal context) ends with it."""
         kind = run.is_async(self.app, claim)
         if kind is False:
-            return run.execute(self.app, claim, self.context)
+            return copy_context().run(run.execute, self.app, claim, self.context)
         if kind is None:
             return self.unknown(claim)
         if slot.runner is None:

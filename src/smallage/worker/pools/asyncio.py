@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,8 @@ class AsyncioPool:
         self._offered = False
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._context = Context()
+        """What each coroutine gets a copy of: whoever starts one may be another that has just ended."""
         self._side_desk = _SideDesk(desk, self._offer_more)
         self._side: ThreadPool | None = None
         self._side_watched = False
@@ -54,6 +57,7 @@ class AsyncioPool:
             runner.run(self._main())
 
     async def _main(self) -> None:
+        self._context = copy_context()
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         self._take()
@@ -122,7 +126,7 @@ class AsyncioPool:
         slot.claim = claim
         self._board.toks[slot.index] = claim.tok
         assert self._loop is not None
-        task = self._loop.create_task(self._run(slot, claim))
+        task = self._loop.create_task(self._run(slot, claim), context=self._context.copy())
         slot.handle = task
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -161,7 +165,7 @@ class AsyncioPool:
         except BaseException as error:
             outcome = self._body.ended(claim, error)
         slot.claim = None
-        slot.pending = None
+        slot.pending = slot.handle = None
         if slot.hard_at or slot.soft_at:
             self._limits.forget(slot)
         self._board.toks[slot.index] = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import types
 from collections.abc import Coroutine, Generator
+from contextvars import copy_context
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -53,8 +54,8 @@ class Runner:
         self._task: asyncio.Task[Any] | None = None
 
     def run(self, body: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine to its end."""
-        return self._runner.run(self._whole(body))
+        """Run a coroutine to its end, in a context of its own."""
+        return self._runner.run(self._whole(body), context=copy_context())
 
     def interrupt(self) -> bool:
         """From another thread: raise `place.pending` in the coroutine; False if none runs."""
