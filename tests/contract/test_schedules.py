@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from smallage.core.message import DAY_US, Done
-from smallage.stores.base import SCHEDULES, ScheduleView, Store, after_id
+from smallage.stores.base import MAX_SCHEDULES, SCHEDULES, SchedulePut, ScheduleView, Store, after_id
 from smallage.testing import FakeClock
 from tests.contract.kit import SECOND, Session, gone, seat, task, uid, view
 
@@ -82,7 +82,102 @@ def test_remove(store: Store) -> None:
     assert store.schedule_remove("s") is False
 
 
+# -- many at once -----------------------------------------------------------------------------------------------------
+
+
+def put(name: str, spec: bytes = b"spec", source: str = "", **how: object) -> SchedulePut:
+    return SchedulePut(name=name, spec=spec, source=source, **how)  # type: ignore[arg-type]
+
+
+def test_many_are_put_and_read_at_once(store: Store, clock: FakeClock) -> None:
+    puts = [put(f"s{n:03}", b"%d" % n, "app") for n in range(MAX_SCHEDULES)]
+    assert store.schedules_put(puts) == [True] * MAX_SCHEDULES
+    assert store.schedules_put([]) == []
+    with pytest.raises(ValueError, match="split"):
+        store.schedules_put([*puts, put("more")])
+    assert [(seen.name, seen.spec) for seen in store.schedules()] == [(one.name, one.spec) for one in puts]
+    last = ScheduleView(name="s007", spec=b"7", source="app", since_us=clock())
+    assert store.schedules(["s007"]) == [last]
+    assert [seen.name for seen in store.schedules(["s009", "none", "s007", "s009"])] == ["s007", "s009"]
+    store.fire("s007", NOON, None)
+    store.schedule_remove("s007")
+    assert store.schedules(["s007"]) == store.schedules([]) == []
+
+
+def test_more_than_a_page_of_schedules(store: Store) -> None:
+    names = [f"{n}" for n in range(7 * MAX_SCHEDULES)]
+    for start in range(0, len(names), MAX_SCHEDULES):
+        store.schedules_put([put(name) for name in names[start : start + MAX_SCHEDULES]])
+    assert [seen.name for seen in store.schedules()] == sorted(names)
+    assert [seen.name for seen in store.schedules(names[1:])] == sorted(names[1:])
+
+
+def test_a_batch_goes_one_after_another(store: Store) -> None:
+    assert store.schedules_put([put("s", b"1"), put("s", b"2", over=b"1"), put("s", b"3", over=b"1")]) == [
+        True, True, False,
+    ]  # fmt: skip
+    assert one(store).spec == b"2"
+
+
+def test_a_spec_that_keeps_the_instants(store: Store, clock: FakeClock) -> None:
+    store.schedule_put("s", b"spec", "app")
+    store.fire("s", NOON, task(1))
+    before = one(store)
+    clock.advance(9)
+    assert store.schedules_put([put("s", b"other", "operator", keep=True)]) == [True]
+    after = one(store)
+    assert (after.spec, after.source) == (b"other", "operator")
+    assert (after.since_us, after.last_us, after.fired) == (before.since_us, NOON, 1)
+    assert store.fire("s", NOON, task(2)) == "late"
+    assert store.schedules_put([put("new", keep=True)]) == [True]
+    assert store.schedules(["new"])[0].since_us == clock()
+
+
+def test_a_removed_one_keeps_nothing_under_another_spec(store: Store, clock: FakeClock) -> None:
+    store.schedule_put("s", b"spec", "app")
+    store.fire("s", NOON, task(1))
+    store.schedule_remove("s")
+    clock.advance(9)
+    assert store.schedules_put([put("s", b"other", keep=True)]) == [True]
+    assert one(store) == ScheduleView(name="s", spec=b"other", since_us=clock())
+
+
+def test_a_spec_that_replaces_a_known_one(store: Store) -> None:
+    assert store.schedules_put([put("s", b"1", over=b"0")]) == [False]
+    assert store.schedules() == []
+    assert store.schedules_put([put("s", b"1", over=b"")]) == [True]
+    assert store.schedules_put([put("s", b"2", over=b"")]) == [False]
+    assert store.schedules_put([put("s", b"2", over=b"0")]) == [False]
+    assert one(store).spec == b"1"
+    assert store.schedules_put([put("s", b"2", over=b"1")]) == [True]
+    assert store.schedules_put([put("s", b"2", over=b"1")]) == [True], "asked again after a lost reply"
+    assert store.schedules_put([put("s", b"2", "app", over=b"1")]) == [False]
+    store.fire("s", NOON, None)
+    store.schedule_remove("s")
+    assert store.schedules_put([put("s", b"2", over=b"2")]) == [False]
+    assert store.schedules_put([put("s", b"2", over=b"")]) == [True]
+    assert one(store).last_us == NOON
+
+
 # -- ticks ------------------------------------------------------------------------------------------------------------
+
+
+def test_no_tick_of_a_schedule_that_has_changed(store: Store, worker: Session) -> None:
+    """Whoever offers it has read the schedule before the change."""
+    store.schedule_put("s", b"spec")
+    assert store.fire("s", NOON, task(1), spec=b"spec") == "fired"
+    store.schedule_put("s", b"other")
+    assert store.fire("s", NOON + 1, task(2), spec=b"spec") == "changed"
+    assert store.fire("s", NOON + 1, None, skip=True, spec=b"spec") == "changed"
+    assert (one(store).last_us, one(store).fired) == (None, 1)
+    assert store.fire("s", NOON, task(3), spec=b"other") == "fired"
+    assert store.fire("s", NOON, task(4), spec=b"spec") == "changed"
+    assert store.fire("s", NOON, task(4), spec=b"other") == "late"
+    store.schedule_pause("s")
+    assert store.fire("s", NOON + 1, task(4), spec=b"spec") == "paused"
+    store.schedule_remove("s")
+    assert store.fire("s", NOON + 1, task(4), spec=b"spec") == "unknown"
+    assert worker.ids(10) == [uid(1), uid(3)]
 
 
 def test_a_tick_pushes_and_is_remembered(store: Store, worker: Session) -> None:
@@ -233,10 +328,22 @@ def test_every_change_is_told(store: Store) -> None:
     assert watch.wait(10.0) == {SCHEDULES}
     store.schedule_put("s", b"other")
     assert watch.wait(10.0) == {SCHEDULES}
-    store.fire("s", NOON, task(1))
+    store.schedules_put([put("s", b"third", over=b"spec"), put("t"), put("u")])
     assert watch.wait(10.0) == {SCHEDULES}
     store.schedule_pause("s")
     assert watch.wait(10.0) == {SCHEDULES}
     store.schedule_remove("s")
     assert watch.wait(10.0) == {SCHEDULES}
+    watch.close()
+
+
+def test_a_tick_is_told_to_nobody(store: Store) -> None:
+    """Of thousands of schedules one ticks in each moment: those who offer the tick too are told that they are late."""
+    store.schedule_put("s", b"spec")
+    watch = store.watch()
+    watch.add([SCHEDULES, uid(1)])
+    store.fire("s", NOON, task(1))
+    store.fire("s", NOON + 1, None, skip=True)
+    store.revoke([uid(1)])
+    assert watch.wait(10.0) == {uid(1)}
     watch.close()

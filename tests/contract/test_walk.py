@@ -40,6 +40,7 @@ from smallage.stores.base import (
     ClaimRequest,
     GroupBatch,
     LimitSpec,
+    SchedulePut,
     SessionInfo,
     Settled,
     Store,
@@ -428,18 +429,26 @@ class Walk(Messages):
         name = rng.choice(SCHEDULES)
         match rng.choice(("put", "put", "put", "pause", "resume", "remove")):
             case "put":
-                self.both(
-                    "schedule_put", name, rng.choice((b"spec", b"spec", b"other")), rng.choice(("app", "operator"))
-                )
+                self.both("schedules_put", [self.put(rng, name) for _ in range(rng.randint(1, 3))])
             case "remove":
                 self.both("schedule_remove", name)
             case how:
                 self.both("schedule_pause", name, how == "pause")
 
+    def put(self, rng: random.Random, name: str) -> SchedulePut:
+        return SchedulePut(
+            name=name if rng.random() < 0.5 else rng.choice(SCHEDULES),
+            spec=rng.choice((b"spec", b"spec", b"other")),
+            source=rng.choice(("app", "operator")),
+            keep=rng.random() < 0.3,
+            over=rng.choice((None, None, b"", b"spec", b"other")),
+        )
+
     def fire(self, rng: random.Random) -> None:
         instant = self.clock() // (5 * SECOND) * 5 * SECOND + rng.randint(-1, 1) * 5 * SECOND
         message = self.filling(rng) if rng.random() < 0.3 else self.message(rng.randrange(TASKS))
-        self.both("fire", rng.choice(SCHEDULES), instant, message, rng.random() < 0.1)
+        spec = rng.choice((None, None, b"spec", b"other"))
+        self.both("fire", rng.choice(SCHEDULES), instant, message, rng.random() < 0.1, spec)
 
     def answer(self, rng: random.Random) -> None:
         self.both("answer", "ticket", rng.choice(SESSIONS), b"answer-%d" % rng.randrange(9))

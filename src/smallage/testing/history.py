@@ -161,10 +161,12 @@ class HistoryStore(Wrapper):
         self._claims(session, settled.claimed)
         return settled
 
-    def fire(self, name: str, instant_us: int, message: Message | None, skip: bool = False) -> FireVerdict:
+    def fire(
+        self, name: str, instant_us: int, message: Message | None, skip: bool = False, spec: bytes | None = None
+    ) -> FireVerdict:
         """As the store's `fire`."""
         ids = [message.id] if message is not None and not skip else []
-        verdict: FireVerdict = self._asked(ids, lambda: self.inner.fire(name, instant_us, message, skip))
+        verdict: FireVerdict = self._asked(ids, lambda: self.inner.fire(name, instant_us, message, skip, spec))
         event = {"fired": "ok", "late": "info"}.get(verdict, "fail")
         self.history.extend((event, "push", {"id": i, "verdict": verdict}) for i in ids)
         return verdict

@@ -17,7 +17,8 @@ from tests.redis_server import RedisServer
 FOLDER = Path(smallage.stores.redis.__file__).parent / "lua"
 FILES = sorted(FOLDER.rglob("*.lua"))
 READING = {
-    "answers", "counts", "group", "held", "limits", "member_ids", "payload", "results", "schedules", "state", "workers",
+    "answers", "counts", "group", "held", "limits", "member_ids", "payload", "results", "schedule_names",
+    "schedules", "state", "workers",
 }  # fmt: skip
 WRITES = re.compile(
     r"'(SET|HSET|HDEL|HINCRBY|SADD|SREM|ZADD|ZREM|RPUSH|LPUSH|LPOP|LREM|LTRIM|LMOVE|UNLINK|DEL|SETBIT|BITFIELD|RENAME"

@@ -30,6 +30,7 @@ from smallage.stores.base.bounds import (
     MAX_CLAIM,
     MAX_HELD_BACK,
     MAX_PUSH,
+    MAX_SCHEDULES,
     MAX_THEN,
     PARKED_US,
     SCHEDULES,
@@ -44,7 +45,7 @@ from smallage.stores.base.operating import RevokeVerdict
 from smallage.stores.base.protocol import Store
 from smallage.stores.base.pushing import PushVerdict
 from smallage.stores.base.reading import TaskView, Watch
-from smallage.stores.base.schedules import FireVerdict, ScheduleView
+from smallage.stores.base.schedules import FireVerdict, SchedulePut, ScheduleView
 from smallage.stores.base.sessions import Held, Host, SessionInfo, SessionView, Ticked
 from smallage.stores.base.working import Claimed, ClaimRequest, Settled, SettleVerdict, after_id
 
@@ -56,6 +57,7 @@ __all__ = [
     "MAX_CLAIM",
     "MAX_HELD_BACK",
     "MAX_PUSH",
+    "MAX_SCHEDULES",
     "MAX_THEN",
     "PARKED_US",
     "SCHEDULES",
@@ -78,6 +80,7 @@ __all__ = [
     "Order",
     "PushVerdict",
     "RevokeVerdict",
+    "SchedulePut",
     "ScheduleView",
     "SessionInfo",
     "SessionView",

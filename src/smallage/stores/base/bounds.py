@@ -19,6 +19,8 @@ MAX_HELD_BACK = 1_000
 """Entries that one claim holds back at most."""
 AHEAD_US = 3 * 3600 * 1_000_000
 AHEAD_MAX = 50_000
+MAX_SCHEDULES = 100
+"""Schedules that one call puts at most."""
 SCHEDULES = "schedules"
 """Watched by whoever wants to hear of changed schedules."""
 ANSWER_US = 60_000_000

@@ -26,7 +26,7 @@ _ELSEWHERE = frozenset({"READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "UNBL
 _FORBIDDEN = frozenset({"NOAUTH", "NOPERM", "WRONGPASS"})
 _PROBE_SECONDS = 1.0
 """How long a server may take to greet a newcomer, after a connection on which it did not answer in time."""
-GROWING = frozenset({"announce", "fire", "group_push", "push", "push_one", "schedule_put", "setup"})
+GROWING = frozenset({"announce", "fire", "group_push", "push", "push_one", "schedules_put", "setup"})
 """Verbs that a full server refuses."""
 
 

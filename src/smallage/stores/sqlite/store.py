@@ -13,6 +13,7 @@ from smallage.core.message import Claim, Message, Settlement
 from smallage.core.states import State
 from smallage.stores.base import (
     MAX_PUSH,
+    MAX_SCHEDULES,
     Claimed,
     ClaimRequest,
     FireVerdict,
@@ -25,6 +26,7 @@ from smallage.stores.base import (
     Order,
     PushVerdict,
     RevokeVerdict,
+    SchedulePut,
     ScheduleView,
     SessionInfo,
     SessionView,
@@ -263,7 +265,12 @@ class SqliteStore(OpenedFile):
 
     # -- schedules, answers -------------------------------------------------------------------------------------------
     def schedule_put(self, name: str, spec: bytes, source: str = "") -> None:
-        self._write(lambda act: schedules.put(act, name, spec, source), growing=True)
+        self.schedules_put([SchedulePut(name=name, spec=spec, source=source)])
+
+    def schedules_put(self, puts: Sequence[SchedulePut]) -> list[bool]:
+        if len(puts) > MAX_SCHEDULES:
+            raise ValueError(f"schedules_put takes at most {MAX_SCHEDULES} schedules a call; split the batch")
+        return self._write(lambda act: [schedules.put(act, put) for put in puts], growing=True)
 
     def schedule_pause(self, name: str, paused: bool = True) -> bool:
         return self._write(lambda act: schedules.pause(act, name, paused))
@@ -271,12 +278,18 @@ class SqliteStore(OpenedFile):
     def schedule_remove(self, name: str) -> bool:
         return self._write(lambda act: schedules.remove(act, name))
 
-    def schedules(self) -> list[ScheduleView]:
+    def schedules(self, names: Sequence[str] | None = None) -> list[ScheduleView]:
         with self._read() as reader:
-            return schedules.schedules(reader)
+            return schedules.schedules(reader, names)
 
-    def fire(self, name: str, instant_us: int, message: Message | None, skip: bool = False) -> FireVerdict:
-        return self._write(lambda act: schedules.fire(act, name, instant_us, message, skip), growing=True)
+    def fire(
+        self, name: str, instant_us: int, message: Message | None, skip: bool = False, spec: bytes | None = None
+    ) -> FireVerdict:
+        with self._read() as reader:
+            verdict = schedules.refused(reader, name, instant_us, spec)
+        if verdict is not None:
+            return verdict
+        return self._write(lambda act: schedules.fire(act, name, instant_us, message, skip, spec), growing=True)
 
     def answer(self, ticket: str, node: str, data: bytes) -> None:
         self._write(lambda act: schedules.answer(act, ticket, node, data), growing=True, durable=False)

@@ -1,10 +1,14 @@
--- All schedules. Keys: y, y:<name>. In: nothing. Answer: name, spec, source, paused, since, last instant, fired of each.
+-- Schedules by name. Keys: y:<name>. In: names. Answer: name, spec, source, paused, since, last instant, fired of each that
+-- there is.
 --#include base
 local answer = {}
-for _, name in ipairs(call('SMEMBERS', P .. 'y')) do
-  local v = call('HMGET', P .. 'y:' .. name, 's', 'o', 'p', 'c', 'l', 'n')
-  local m = #answer
-  answer[m + 1] = name
-  for i = 1, 6 do answer[m + 1 + i] = v[i] or '' end
+while at < #ARGV do
+  local name = arg()
+  local v = call('HMGET', P .. 'y:' .. name, 's', 'o', 'p', 'c', 'l', 'n', 'x')
+  if v[1] and not v[7] then
+    local m = #answer
+    answer[m + 1] = name
+    for i = 1, 6 do answer[m + 1 + i] = v[i] or '' end
+  end
 end
 return answer
