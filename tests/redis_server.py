@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import importlib.util
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -28,6 +29,7 @@ MISSING = (
 )
 
 START_SECONDS = 15.0
+LOWEST_PORT = 20_000
 
 
 def find_binary() -> Path | None:
@@ -218,10 +220,25 @@ def _with_database(url: str, database: int) -> str:
 
 
 def _free_port() -> int:
+    """A port that nobody has, below those of outgoing connections, where the kernel allows: one of theirs could be
+    taken by a connection of somebody else's before the server binds it, or while a test has the server dead."""
+    below = _first_outgoing_port()
+    for _ in range(100 if below > LOWEST_PORT else 0):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            port = secrets.randbelow(below - LOWEST_PORT) + LOWEST_PORT  # not `random`, which Hypothesis seeds
+            probe.bind(("127.0.0.1", port))
+            return port
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        return int(probe.getsockname()[1])
+
+
+def _first_outgoing_port() -> int:
+    """0 if unknown."""
+    try:
+        return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except OSError:
+        return 0
 
 
 def _die_with_parent() -> Callable[[], None] | None:

@@ -31,7 +31,7 @@ class SentinelServer(RedisServer):
         return redis.Redis(host="127.0.0.1", port=self.port, password=password, **tls)  # type: ignore[arg-type]
 
     def _arguments(self) -> list[str]:
-        path = self.folder / "sentinel.conf"
+        path = self.folder / f"sentinel-{self.port}.conf"
         if not path.exists():
             lines = [*(f"{name} {value}" for name, value in self._ports().items()), "bind 127.0.0.1"]
             lines += [f"dir {self.folder}", *self._settings]

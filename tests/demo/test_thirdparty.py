@@ -1,16 +1,20 @@
 """The third party of the demonstration: its faults, its log, and its end."""
 
+import asyncio
 import http.client
+import io
 import json
 import subprocess
 import sys
+from functools import partial
 from urllib.parse import urlsplit
 
 import pytest
 
+from smallage.demo.corpus import documents
 from smallage.demo.evidence import GONE
 from smallage.demo.fetch import TooManyRequests, TransientError, _kept, fetch
-from smallage.demo.thirdparty import fault
+from smallage.demo.thirdparty import ThirdParty, fault
 
 
 class Server:
@@ -77,13 +81,24 @@ def test_503_the_first_time_then_200(serve):
     ]
 
 
-def test_429_says_when_to_come_back_and_means_it(serve):
+def test_429_says_when_to_come_back(serve):
     server = serve("--n", "70", "--latency", "0")
     with pytest.raises(TooManyRequests) as first:
         fetch(server.url, "/transcript/v0061")
     assert first.value.retry_after == 1.0
-    with pytest.raises(TooManyRequests):  # at once is too early
-        fetch(server.url, "/transcript/v0061")
+
+
+def test_429_means_it():
+    async def statuses(*times):
+        party = ThirdParty(documents(70), 0.0, io.StringIO())
+        found = []
+        for attempt, now in enumerate(times, 1):
+            party.now = partial(float, now)
+            found.append(party.transcript("v0061", attempt)[0])
+        return found
+
+    assert asyncio.run(statuses(5.0, 6.0)) == [429, 200]
+    assert asyncio.run(statuses(5.0, 5.9, 6.8, 7.8)) == [429, 429, 429, 200]  # too early, and so once more
 
 
 def test_only_get_is_answered(serve):

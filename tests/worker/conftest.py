@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -96,7 +97,8 @@ class Worker:
                 self.process.communicate(timeout=5)
             except subprocess.TimeoutExpired:
                 for child in self.children():
-                    os.kill(child, signal.SIGKILL)
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(child, signal.SIGKILL)
                 self.process.kill()
                 self.process.communicate()
 

@@ -91,6 +91,13 @@ def hold(self: Any, gate: str) -> str:
     return "held"
 
 
+@app.task(name="hold_long", bind=True, time_limit=3600)
+def hold_long(self: Any, gate: str) -> str:
+    say("started", self.request.id, os.getpid())
+    wait_at(gate)
+    return "held"
+
+
 @app.task(name="hold_once", bind=True, acks_late=False)
 def hold_once(self: Any, gate: str) -> str:
     say("started", self.request.id, os.getpid())

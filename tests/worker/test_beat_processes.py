@@ -80,18 +80,18 @@ def drained(run: Run, moments: Moments) -> int:
 
 def test_workers_and_beats_together_send_each_tick_once(app: Any, run: Run, moments: Moments) -> None:
     processes = [run("beat", BEATING_EVERY="0.1") for _ in range(3)]
+    for _ in processes:
+        moments.next("beat")
     processes += [run("worker", "-P", "threads", "--no-beat", BEATING_EVERY="0.1")]
-    seen = 0
     for number, victim in ((5, 0), (10, 1)):
         for _ in range(number):
             moments.next("tick")
-        seen += number
         processes[victim].kill()
     for _ in range(10):
         moments.next("tick")
     for process in processes[2:]:
         end(process)
-    assert seen + 10 + drained(run, moments) == fired(app)
+    assert 25 + drained(run, moments) == fired(app)
     assert app.store.audit() == []
 
 

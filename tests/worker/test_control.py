@@ -125,10 +125,12 @@ def test_limits(app, gate):
     with InProcessWorker(app, node="a@x"):
         control = app.control
         ok = [{"a@x": {"ok": "new rate limit set successfully"}}]
-        assert control.rate_limit("hold", "10/m", reply=True) == ok
+        assert control.rate_limit("hold", "10/m", reply=True, timeout=LONG) == ok
         assert app.store.limits()["task:hold"].override == LimitSpec(10, 60_000_000)
-        assert control.rate_limit("nobody", "10/m", reply=True) == [{"a@x": {"error": "unknown task"}}]
-        assert control.rate_limit("hold", 0, reply=True) == [{"a@x": {"ok": "rate limit disabled successfully"}}]
+        said = control.rate_limit("nobody", "10/m", reply=True, timeout=LONG)
+        assert said == [{"a@x": {"error": "unknown task"}}]
+        said = control.rate_limit("hold", 0, reply=True, timeout=LONG)
+        assert said == [{"a@x": {"ok": "rate limit disabled successfully"}}]
         with pytest.raises(ImproperlyConfigured):
             control.rate_limit("hold", "often")
         said = control.time_limit("hold", soft=1.5, hard=3, reply=True, timeout=LONG)
@@ -139,7 +141,7 @@ def test_limits(app, gate):
 def test_revoking_is_told_by_every_worker(app, gate):
     with InProcessWorker(app, node="a@x"):
         result = gate.apply_async((1,), countdown=3600)
-        said = app.control.revoke(result.id, reply=True)
+        said = app.control.revoke(result.id, reply=True, timeout=LONG)
         assert said == [{"a@x": {"ok": f"tasks {{'{result.id}'}} flagged as revoked"}}]
         assert result.state == "REVOKED"
 

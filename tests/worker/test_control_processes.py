@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -18,9 +19,15 @@ from tests.worker.conftest import PATIENCE, Moments, Worker, until
 Start = Callable[..., Worker]
 
 
+def stats_of(app: Smallage) -> dict[str, Any]:
+    """What the children told that answered in time; no "pool" if there is no worker, or none of them did."""
+    found: dict[str, Any] = next(iter((app.control.inspect(timeout=PATIENCE).stats() or {"": {}}).values()))
+    return found
+
+
 def processes(app: Smallage) -> int:
-    """Children that have answered; 0 while there is no worker, or none of its children is there yet."""
-    stats = next(iter((app.control.inspect(timeout=PATIENCE).stats() or {"": {}}).values()))
+    """Children that have answered."""
+    stats = stats_of(app)
     return len(stats["pool"]["processes"]) if "pool" in stats else 0
 
 
@@ -28,12 +35,16 @@ def test_the_children_answer_as_one(start: Start, app: Smallage) -> None:
     start("-P", "processes", "-c", "2", "-n", "w@x")
     for n in range(6):
         assert sample.add.delay(n, 1).get(timeout=PATIENCE) == n + 1
-    until(lambda: processes(app) == 2)
-    stats = (app.control.inspect(timeout=PATIENCE).stats() or {})["w@x"]
-    assert stats["total"] == {sample.add.name: 6}
-    assert stats["pool"]["max-concurrency"] == 2
-    names = (app.control.inspect(timeout=PATIENCE).registered() or {})["w@x"]
-    assert sample.add.name in names
+    told: list[dict[str, Any]] = []
+
+    def both_answer() -> bool:
+        told.append(stats_of(app))
+        return "pool" in told[-1] and len(told[-1]["pool"]["processes"]) == 2
+
+    until(both_answer)
+    assert told[-1]["total"] == {sample.add.name: 6}
+    assert told[-1]["pool"]["max-concurrency"] == 2
+    until(lambda: sample.add.name in (app.control.inspect(timeout=PATIENCE).registered() or {})["w@x"])
 
 
 def test_the_pool_grows_and_shrinks(start: Start, app: Smallage) -> None:
@@ -102,5 +113,5 @@ def test_a_pool_that_scales_by_need(start: Start, app: Smallage, moments: Moment
     held = [sample.endless.delay() for _ in range(2)]
     moments.next("started")
     moments.next("started")  # the second one, which the first process had no room for
-    assert processes(app) == 2
+    until(lambda: processes(app) == 2)
     app.store.revoke([one.id for one in held], terminate=True)

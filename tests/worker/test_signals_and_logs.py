@@ -69,6 +69,12 @@ class Shop:
         return self.start("--burst", *arguments).communicate(timeout=PATIENCE)[1]
 
     @property
+    def log(self) -> str:
+        """What stands in the file `log`."""
+        path = self.folder / "log"
+        return path.read_text() if path.exists() else ""
+
+    @property
     def told(self) -> list[list]:
         try:
             return [json.loads(line) for line in (self.folder / "told").read_text().splitlines()]
@@ -129,8 +135,9 @@ repr_of_app = "<Smallage shop>"
 
 def test_each_child_is_set_up_and_one_speaks_for_the_worker(shop: Shop) -> None:
     shop.write(TELLING)
-    worker = shop.start("-P", "processes", "-c", "2")
-    until(lambda: [kind for kind, *_ in shop.told].count("worker_process_init") == 2)
+    worker = shop.start("-P", "processes", "-c", "2", "-l", "info", "-f", "log")
+    until(lambda: "worker_ready" in [kind for kind, *_ in shop.told])
+    until(lambda: "w1@here ready." in shop.log)  # one that is not is not waited for at the end
     worker.send_signal(signal.SIGTERM)
     worker.communicate(timeout=PATIENCE)
     kinds = [kind for kind, *_ in shop.told]

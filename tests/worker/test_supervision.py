@@ -182,11 +182,14 @@ def test_work_goes_on_after_the_server_was_killed_and_started_again(
 
 
 # -- settings -----------------------------------------------------------------------------------------------------
-def test_limits_of_the_command_line_are_for_tasks_without_their_own(start: Start, gate: Path) -> None:
-    start("-P", "threads", "-c", "1", "--time-limit", "0.3")
-    with pytest.raises(TimeLimitExceeded):
+def test_limits_of_the_command_line_are_for_tasks_without_their_own(start: Start, moments: Moments, gate: Path) -> None:
+    start("-P", "threads", "-c", "2", "--time-limit", "0.3")
+    unhurried = sample.hold_long.delay(str(gate))
+    moments.next("started")
+    with pytest.raises(TimeLimitExceeded):  # it began later, and its time is over
         sample.hold.delay(str(gate)).get(timeout=PATIENCE)
-    assert sample.soft.delay().get(timeout=PATIENCE) == "cleaned up"
+    gate.touch()
+    assert unhurried.get(timeout=PATIENCE) == "held"
 
 
 @pytest.mark.parametrize("pool", ["gevent", "asyncio", "threads"])

@@ -19,6 +19,7 @@ from playlist_search.standin import youtube as standin
 from playlist_search.standin.youtube import Listed
 from playlist_search.tasks import native
 from tests.examples.playlist_search.backend import PATIENCE, make_settings, new_user, program
+from tests.worker.conftest import until
 
 ROOT = Path(__file__).parents[3]
 VIDEOS, THREADS, RATE = 40, 8, "200/s"
@@ -60,11 +61,26 @@ class Worker:
         self.process.wait()
 
 
+class Halting(standin.YouTube):
+    """Answers about half of the videos at once, about others not before `goes_on`."""
+
+    goes_on = False
+
+    @property
+    def delay(self) -> float:
+        return 0.0 if self.goes_on or len(self.asked_of) <= VIDEOS // 2 else 3600.0
+
+    @delay.setter
+    def delay(self, _: float) -> None:
+        pass
+
+
 @pytest.fixture
-def youtube() -> Iterator[standin.YouTube]:
-    made = standin.YouTube(lambda _: [Listed("PL", "All", range(VIDEOS))], delay=0.1)
+def youtube() -> Iterator[Halting]:
+    made = Halting(lambda _: [Listed("PL", "All", range(VIDEOS))])
     with standin.serving(made) as served:
-        yield served
+        assert served is made
+        yield made
 
 
 @pytest.fixture(params=["sqlite", "redis"])
@@ -75,15 +91,17 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path, youtube: standin.Yo
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the worker's children in /proc")
-def test_killed_in_the_middle_nothing_is_missing(settings: Settings, youtube: standin.YouTube) -> None:
+def test_killed_in_the_middle_nothing_is_missing(settings: Settings, youtube: Halting) -> None:
     with program(settings):
         user = new_user()
         run = runs.start(user, "PL")
         worker = Worker(settings)
         try:
             following = runs.changes(run)
-            middle = next(one for one in following if one.done >= VIDEOS // 4)
-            assert middle.done < VIDEOS
+            middle = next(one for one in following if one.done >= VIDEOS // 2)
+            assert middle.done == VIDEOS // 2
+            until(lambda: len(youtube.asked_of) > VIDEOS // 2)  # at least one is under way
+            youtube.goes_on = True
             (child,) = worker.children()
             os.kill(child, signal.SIGKILL)
             *_, last = following
@@ -93,7 +111,7 @@ def test_killed_in_the_middle_nothing_is_missing(settings: Settings, youtube: st
         rate = native.app.store.limits()[f"task:{native.INDEX_VIDEO}"].effective
         assert rate is not None
         assert rate.every_us == 5_000  # as the settings have it
-        assert youtube.asked_of.total() > VIDEOS  # it was the middle: some had to be begun again
+        assert youtube.asked_of.total() > VIDEOS  # what was under way had to be begun again
         found = [search.find(user, f"marker{number:04d}") for number in range(VIDEOS)]
         assert [len(hits) for hits in found] == [1] * VIDEOS
         with services.current().db.reading() as session:

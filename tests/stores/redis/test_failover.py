@@ -21,7 +21,7 @@ from tests.contract.kit import Session, task, uid, view
 from tests.redis_server import RedisServer
 from tests.sentinel_servers import NAME, Watched
 
-pytestmark = pytest.mark.redis
+pytestmark = [pytest.mark.redis, pytest.mark.timeout(150)]  # a starved sentinel rests for 30 s
 
 T = TypeVar("T")
 PATIENCE = 30.0
