@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,6 +50,27 @@ def test_workers_are_asked_and_ordered(app: Smallage) -> None:
         run("inspect", *PATIENT, "conf", "true")
         run("control", "time_limit", "add", "soon", code=2)
     run("inspect", "ping", code=1)
+
+
+def test_arguments_are_shown_to_those_who_ask(app: Smallage) -> None:
+    begun, gate = threading.Event(), threading.Event()
+
+    @app.task(name="hold")
+    def hold(*args: str, **kwargs: str) -> None:
+        begun.set()
+        gate.wait(30)
+
+    with start_worker(app, node="w1@here"):
+        runs, waits = hold.delay("hush", more="hush"), hold.apply_async(("hush",), countdown=600)
+        assert begun.wait(30)
+        for words in (("active",), ("query_task", runs.id), ("scheduled",)):
+            quiet = run("inspect", *PATIENT, *words).stdout
+            assert "hush" not in quiet
+            assert quiet.count('"args": "********", "kwargs": "********"') == 1
+            assert (waits.id if words == ("scheduled",) else runs.id) in quiet
+            assert '"args": ["hush"], "kwargs": {' in run("inspect", *PATIENT, "--arguments", *words).stdout
+            assert '"args": ["hush"], "kwargs": {' in run("inspect", *PATIENT, "-j", "--arguments", *words).stdout
+        gate.set()
 
 
 def test_purge_and_report(app: Smallage) -> None:

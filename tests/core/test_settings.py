@@ -388,6 +388,73 @@ def test_the_mapping_side():
     assert conf
 
 
+def test_what_is_shown_of_settings():
+    class Mine:
+        """Repr with a secret."""
+
+        def __repr__(self):
+            return "hush"
+
+    conf = Settings()
+    conf.update(
+        {
+            "broker_url": "redis://:hush@h/0",
+            "broker_transport_options": {
+                "sentinel_kwargs": {"password": "hush"},
+                "password": "hush",
+                "credential_provider": Mine(),
+                "proxy": "http://u:hush@p",
+                "visibility_timeout": 9,
+                "global_keyprefix": "mine",
+            },
+            "beat_schedule": {
+                "e": {
+                    "task": "t",
+                    "schedule": 60.0,
+                    "args": ("hush",),
+                    "kwargs": {"a": "hush"},
+                    "options": {"headers": {"h": "hush"}, "queue": "late", "routing_key": "late"},
+                }
+            },
+            "task_annotations": {"t": {"rate_limit": "1/s", "merchant": "hush", "max_retries": 2}},
+            "task_routes": [{"t": {"queue": "late", "routing_key": "late"}}],
+            # the application's own:
+            "smtp_pass": "hush",
+            "SMTP": b"hush",
+            "SECRETS": ["hush", {"hush_is_a_name": "hush"}],
+            "DATABASES": {"default": {"HOST": "hush", "PORT": 5432, "PASSWORD": "hush"}},
+            "object": Mine(),
+            "pin_token": 1234,
+            "limit": 10,
+            "debug": True,
+            "empty": "",
+        }
+    )
+    assert "hush" not in conf.humanize(with_defaults=True).replace("hush_is_a_name", "")
+    shown = conf.table()
+    stars = "********"
+    assert shown["broker_transport_options"] == {
+        "sentinel_kwargs": stars,
+        "password": stars,
+        "credential_provider": stars,
+        "proxy": stars,
+        "visibility_timeout": 9,
+        "global_keyprefix": "mine",
+    }
+    assert shown["beat_schedule"]["e"] == {
+        "task": "t",
+        "schedule": 60.0,
+        "args": stars,
+        "kwargs": stars,
+        "options": {"headers": stars, "queue": "late", "routing_key": "late"},
+    }
+    assert shown["task_annotations"] == ({"t": {"rate_limit": "1/s", "merchant": stars, "max_retries": 2}},)
+    assert shown["task_routes"] == [{"t": {"queue": "late", "routing_key": "late"}}]
+    assert shown["DATABASES"] == {"default": {"HOST": stars, "PORT": 5432, "PASSWORD": stars}}
+    own = ("smtp_pass", "object", "pin_token", "limit", "debug", "empty")
+    assert [shown[name] for name in own] == [stars, stars, stars, 10, True, ""]
+
+
 # -- forms of values ------------------------------------------------------------------------------------------------
 class Exchange:
     def __init__(self, type="direct"):
@@ -404,9 +471,14 @@ def test_queues_in_every_form():
     conf.task_queues = ["a", KombuQueue("b", "b.key", max_priority=5)]
     assert conf.task_queues == ("a", "b")
     assert conf.task_queues.by_key == {"a": "a", "b.key": "b"}
-    assert {type(one) for one in conf.task_queues} == {str}
+    assert [one.name for one in conf.task_queues] == ["a", "b"]
+    assert {type(one.name) for one in conf.task_queues} == {str}
+    assert (conf.task_queues[1].routing_key, conf.task_queues[1].max_priority) == ("b.key", 5)
+    with pytest.raises(AttributeError, match="'a' has no 'routing_key'"):
+        conf.task_queues[0].routing_key  # noqa: B018
     conf.task_queues = {"c": {"routing_key": "c.key", "exchange": "x"}, "d": None}
     assert conf.task_queues == ("c", "d")
+    assert (conf.task_queues[0].routing_key, conf.task_queues[0].exchange) == ("c.key", "x")
     assert conf.task_queues.by_key == {"c.key": "c", "d": "d"}
     conf.task_queues = None
     assert conf.task_queues == ()

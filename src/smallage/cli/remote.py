@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import pprint
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import click
 
 from smallage.cli.output import wants_json
 from smallage.cli.target import FAILED, exit_codes, open_app
 from smallage.control.commands import COMMANDS
+from smallage.core.censoring import STARS
 
 Kind = Literal["inspect", "control"]
+_TELL_OF_TASKS: Final = ("active", "query_task", "reserved", "scheduled")
 NOBODY = "No nodes replied within time constraint"
 
 
@@ -103,6 +105,8 @@ def command(kind: Kind) -> click.Command:
         ),
         *asking_options(),
     ]
+    if kind == "inspect":
+        options.append(click.Option(["--arguments"], is_flag=True, help="Show tasks with their arguments."))
     about = {"inspect": "Ask the workers about themselves.", "control": "Give the workers an order."}[kind]
     return click.Command(kind, params=options, callback=_runner(kind), help=f"{about} `--list` names the commands.")
 
@@ -134,7 +138,7 @@ def _lister(kind: Kind) -> Callable[[click.Context, click.Parameter, bool], None
     return show
 
 
-def arguments(kind: Kind, name: str, words: tuple[str, ...]) -> dict[str, Any]:
+def given_by(kind: Kind, name: str, words: tuple[str, ...]) -> dict[str, Any]:
     """The words after a command as its arguments; raises click.UsageError."""
     known = table(kind)
     if name not in known:
@@ -169,15 +173,24 @@ def _told(name: str, question: Callable[..., Any], given: Mapping[str, Any]) -> 
 def _runner(kind: Kind) -> Callable[..., None]:
     @click.pass_context
     def run(
-        ctx: click.Context, /, name: str, words: tuple[str, ...], timeout: float, destination: str | None, as_json: bool
+        ctx: click.Context,
+        /,
+        name: str,
+        words: tuple[str, ...],
+        timeout: float,
+        destination: str | None,
+        as_json: bool,
+        arguments: bool = False,
     ) -> None:
         told: dict[str, Any] = ctx.find_root().obj or {}
         with exit_codes():
             app = open_app()
-            given = arguments(kind, name, words)
+            given = given_by(kind, name, words)
             replies = ask(app, kind, name, given, destinations(destination), timeout)
         if not replies:
             nobody(told)
+        if kind == "inspect" and name in _TELL_OF_TASKS and not (arguments or told.get("celery")):
+            replies = _without_arguments(replies)
         if as_json or (wants_json(False) and not told.get("celery")):
             click.echo(json.dumps(replies, default=str))
             return
@@ -187,6 +200,14 @@ def _runner(kind: Kind) -> Callable[..., None]:
             online(len(replies))
 
     return run
+
+
+def _without_arguments(said: Any) -> Any:
+    """Answers about tasks, with stars for their arguments: they may be secrets, and terminals are looked at."""
+    if isinstance(said, Mapping):
+        hidden = ("args", "kwargs") if "args" in said and "kwargs" in said else ()
+        return {key: STARS if key in hidden else _without_arguments(one) for key, one in said.items()}
+    return [_without_arguments(one) for one in said] if isinstance(said, list) else said
 
 
 def nobody(told: Mapping[str, Any]) -> None:

@@ -19,7 +19,6 @@ _FROM_ENVIRONMENT: Final = {
     "result_backend": ("CELERY_RESULT_BACKEND",),
 }
 """Settings that the environment decides if it says anything → its names for them, the first wins."""
-_SECRETS: Final = ("url", "password", "secret", "token", "key", "backend")
 _SLIP: Final = 0.85
 """How near to a known name an unknown one must be to be taken for a slip of the pen."""
 
@@ -210,9 +209,11 @@ class Settings(MutableMapping[str, Any]):
         return dict(self._values)
 
     def table(self, with_defaults: bool = False, censored: bool = True) -> dict[str, Any]:
-        """Settings to be shown; secrets and URLs as stars."""
+        """Settings to be shown; what may be a secret as stars."""
+        from smallage.core.censoring import censored as hide  # few programs show their settings
+
         shown = dict(self) if with_defaults else self.without_defaults()
-        return {name: _censored(name, value) if censored else value for name, value in shown.items()}
+        return {name: hide(name, value) if censored else value for name, value in shown.items()}
 
     def humanize(self, with_defaults: bool = False, censored: bool = True) -> str:
         """The same as text, a setting a line."""
@@ -231,19 +232,6 @@ def _slips(names: Any) -> dict[str, str]:
     """Unknown names that are nearly those of settings."""
     lower = [name for name in names if name.islower() and "_" in name and find(name) is None]
     return {name: near for name in lower if (near := nearest(name, TABLE, _SLIP))}
-
-
-def _censored(name: str, value: Any) -> Any:
-    if value and (isinstance(value, str) and any(part in name.lower() for part in _SECRETS)):
-        return "********"
-    return _without_passwords(value)
-
-
-def _without_passwords(value: Any) -> Any:
-    """`sentinel_kwargs` in `broker_transport_options` has one."""
-    if not isinstance(value, dict):
-        return value
-    return {key: "********" if key == "password" and one else _without_passwords(one) for key, one in value.items()}
 
 
 __all__ = ["OLD_NAMES", "TABLE", "Setting", "Settings", "find", "settings_of"]
