@@ -159,6 +159,10 @@ class AsyncResult(Node, Generic[R]):
             for one in reading.kept(view).get("c", ())
         ]
 
+    def _get_task_meta(self) -> dict[str, Any]:
+        """All that is known of the task, as programs ask Celery's for it; `app.backend.get_task_meta` is public."""
+        return {**self.backend.get_task_meta(self.id), "children": self.children}
+
     @property
     def name(self) -> str | None:
         view = self._view()
@@ -423,6 +427,10 @@ class EagerResult(AsyncResult[R]):
     @property
     def children(self) -> Any:
         return list(self.linked)
+
+    def _get_task_meta(self) -> dict[str, Any]:
+        known = {"task_id": self.id, "status": self.state, "result": self.result, "traceback": self.traceback}
+        return {**known, "children": self.children, "name": self.name, "date_done": None}
 
     def ready(self) -> bool:
         return True

@@ -272,7 +272,7 @@ class Task(Hooks, CallsAsData, AsyncCalls[P, R], Generic[P, R]):
         app = self.app
         if not options.is_static(app.conf.task_routes):
             answer = options.route(app.conf.task_routes, self.name, args, kwargs, call, self)
-            call = {**{name: answer[name] for name in ("queue", "priority") if name in answer}, **call}
+            call = options.over({name: answer[name] for name in ("queue", "priority") if name in answer}, call)
         return app.call(prepared.envelope, call, prepared.limits)
 
     def delay_many(self, rows: Iterable[Any], **call: Any) -> list[AsyncResult[R]]:

@@ -79,7 +79,7 @@ def test_version_and_help(app: Smallage) -> None:
     assert "inspect" in run().stdout
 
 
-@pytest.mark.parametrize("name", ["multi", "amqp", "upgrade", "graph", "migrate", "logtool", "events"])
+@pytest.mark.parametrize("name", ["multi", "amqp", "upgrade", "graph", "migrate", "logtool", "events", "flower"])
 def test_what_is_refused_says_what_to_use(app: Smallage, name: str) -> None:
     told = run(name, "start", "w1", "-c", "3", code=2).stderr
     assert f"`celery {name}` is not offered by Smallage: " in told

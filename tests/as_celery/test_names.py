@@ -112,8 +112,8 @@ def test_a_real_celery_is_not_replaced_once_it_is_imported(tmp_path: Path) -> No
 
 
 def test_kombu_and_billiard_stand_in_only_where_they_are_missing(tmp_path: Path) -> None:
-    code = "from kombu import Queue; from billiard.exceptions import SoftTimeLimitExceeded; print(Queue.__module__)"
-    assert printed(INSTALL + code) == ["smallage.as_celery.stand_ins.kombu"]
+    code = "import kombu; from billiard.exceptions import SoftTimeLimitExceeded; print(kombu.Queue.__module__)"
+    assert printed(INSTALL + code) == ["smallage.app.destinations"]
     (tmp_path / "kombu.py").write_text("class Queue: pass")
     assert printed(INSTALL + code, tmp_path) == ["kombu"]
     done = python(INSTALL + "from kombu import Connection")
@@ -129,3 +129,66 @@ app.conf.task_queues = [Queue("a"), Queue("b", Exchange("e"), routing_key="r")]
 print(*(str(queue) for queue in app.conf.task_queues))
 """
     assert printed(INSTALL + code) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("from celery.concurrency import asynpool", "celery.concurrency.asynpool is not offered"),
+        ("from celery.worker import state", "celery.worker.state is not offered"),
+        ("from celery.contrib import rdb", "celery.contrib.rdb is not offered"),
+        ("from celery.backends import redis", "celery.backends.redis is not offered"),
+        ("from celery.bin.celery import CeleryCommand", "app.start(argv) runs commands"),
+        ("from celery.five import string_t", "Python 3 has all of it"),
+        ("from celery.contrib.batches import Batches", "send them on by a schedule"),
+        ("from celery.utils.timeutils import maybe_timedelta", "celery.utils.time has its names"),
+        ("from kombu.mixins import ConsumerMixin", "kombu.mixins is not offered"),
+        ("from kombu.common import Broadcast", "call a task for each queue to reach several"),
+        ("from kombu.serialization import register", "tasks travel as JSON types"),
+        ("from kombu.utils.json import register_type", "tasks travel as JSON types"),
+        ("from kombu import Connection", "there is no broker"),
+        ("from billiard.einfo import ExceptionInfo", "multiprocessing of the standard library"),
+    ],
+)
+def test_what_programs_import_and_is_not_there_says_what_to_use(line: str, told: str) -> None:
+    code = f"""
+try:
+    {line}
+except ImportError as error:
+    print(error)
+"""
+    assert told in " ".join(printed(INSTALL + code))
+
+
+def test_what_programs_import_of_kombu_and_billiard() -> None:
+    code = """
+import billiard as multiprocessing
+from billiard.context import Process
+from billiard.exceptions import TimeoutError
+from billiard.pool import Pool
+from kombu import Exchange, Queue, uuid
+from kombu.common import Queue as Again
+from kombu.entity import PERSISTENT_DELIVERY_MODE
+from kombu.exceptions import ContentDisallowed, KombuError
+from kombu.utils import cached_property, json, symbol_by_name
+from kombu.utils.encoding import bytes_to_str, safe_repr, safe_str, str_to_bytes
+from kombu.utils.json import dumps, loads
+from kombu.utils.objects import cached_property
+from kombu.utils.url import safequote, sanitize_url
+from kombu.utils.uuid import uuid
+from celery.registry import tasks
+from celery import registry
+
+class Mute:
+    def __repr__(self):
+        raise ValueError("no")
+
+print(Again is Queue, PERSISTENT_DELIVERY_MODE, len(uuid()), loads(dumps([1])), json.loads("2"), safequote("a/@b"))
+print(safe_str(b"x"), bytes_to_str(b"y"), str_to_bytes("z"), "no" in safe_repr(Mute()), sanitize_url("redis://:s@h/1"))
+print(Process.__module__, Pool.__module__, multiprocessing.cpu_count() > 0, multiprocessing.current_process().name)
+print(registry.tasks is tasks, hasattr(multiprocessing, "nonsense"))
+"""
+    assert " ".join(printed(INSTALL + code)) == (
+        "True 2 36 [1] 2 a%2F%40b x y b'z' True redis://h/1 "
+        "multiprocessing.context multiprocessing.pool True MainProcess True False"
+    )

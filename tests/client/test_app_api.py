@@ -663,7 +663,7 @@ def test_the_log_and_the_loader_for_other_programs():
     assert done.stdout == "['calendar']\nUTC json\n"
 
 
-@pytest.mark.parametrize("name", ["steps", "pool", "producer_pool", "amqp", "events", "Worker", "Beat"])
+@pytest.mark.parametrize("name", ["steps", "pool", "producer_pool", "events"])
 def test_what_has_nothing_behind_it_says_what_to_use(name):
     app = an_app()
     with pytest.raises(NotImplementedError, match=rf"app\.{name} is not offered: \w"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from smallage.app.refused import Refused
 from smallage.core.store_url import place
 from smallage.results.reading import meta_of
 from smallage.results.saving import store_result
@@ -12,8 +13,24 @@ if TYPE_CHECKING:
     from smallage.app.base import Smallage
 
 
+_KEYS = (
+    "results have no keys of their own. AsyncResult(id) and app.backend.get_task_meta(id) read one; "
+    "`smallage tasks list` and app.store.find(state) find tasks"
+)
+
+
 class Backend:
     """The results in the app's store."""
+
+    client = Refused(_KEYS, "app.backend")
+    get = Refused(_KEYS, "app.backend")
+    mget = Refused(_KEYS, "app.backend")
+    set = Refused(_KEYS, "app.backend")
+    delete = Refused(_KEYS, "app.backend")
+    get_key_for_task = Refused(_KEYS, "app.backend")
+    database = Refused(_KEYS, "app.backend")
+    ResultSession = Refused(_KEYS, "app.backend")
+    wait_for = Refused("AsyncResult(id).get() waits", "app.backend")
 
     def __init__(self, app: Smallage) -> None:
         self.app = app

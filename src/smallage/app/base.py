@@ -19,9 +19,12 @@ from smallage.core.errors import ImproperlyConfigured, SmallageWarning
 from smallage.result import AsyncResult
 
 if TYPE_CHECKING:
+    from smallage.app.amqp import Amqp
     from smallage.app.backend import Backend
     from smallage.app.connection import Connection
     from smallage.app.insides import Loader, Log
+    from smallage.app.programs import Beat as BeatProgram
+    from smallage.app.programs import Worker as WorkerProgram
     from smallage.app.registering import TaskClass
     from smallage.control import Control
     from smallage.groups import GroupResult
@@ -126,6 +129,20 @@ class Smallage(Discovering, WithoutParts):
             raise ValueError("worker_main starts a worker: its arguments are to hold 'worker'. Others go to app.start.")
         return self.start(argv)
 
+    def Worker(self, **options: Any) -> WorkerProgram:
+        """A worker to be started by `.start()`, with Celery's keywords: `pool`, `concurrency`, `queues`, `loglevel`."""
+        from smallage.app.programs import Worker
+
+        return Worker(self, **options)
+
+    WorkController = Worker
+
+    def Beat(self, **options: Any) -> BeatProgram:
+        """What sends the schedules, to be started by `.run()`; workers do it, too."""
+        from smallage.app.programs import Beat
+
+        return Beat(self, **options)
+
     def bugreport(self) -> str:
         """Versions, the store, and the settings without secrets."""
         from smallage.app.launching import bugreport
@@ -140,6 +157,13 @@ class Smallage(Discovering, WithoutParts):
         return Connection(self)
 
     connection_for_read = connection_for_write = connection_or_acquire = connection
+
+    @property
+    def amqp(self) -> Amqp:
+        """Which queues there are, and where a task goes."""
+        from smallage.app.amqp import Amqp
+
+        return Amqp(self)
 
     @property
     def backend(self) -> Backend:

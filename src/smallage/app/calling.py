@@ -49,8 +49,8 @@ class Calling(Registering):
         """Envelope and extras of a call of a task that is not known here: as the settings and the routes say."""
         base = self.base_envelope(check_name(name))
         answer = options.route(self.conf.task_routes, name, args, kwargs, call)
-        call = {**{key: value for key, value in answer.items() if key in options.CALL_OPTIONS}, **call}
-        return self.call(base, call, (None, None))
+        routed = {key: value for key, value in answer.items() if key in options.CALL_OPTIONS}
+        return self.call(base, options.over(routed, call), (None, None))
 
     def base_envelope(self, name: str) -> Envelope:
         """What the settings alone say about a task."""

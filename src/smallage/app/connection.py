@@ -4,14 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from smallage.app.refused import Refused
 from smallage.core.store_url import place
 
 if TYPE_CHECKING:
     from smallage.app.base import Smallage
 
 
+_CHANNELS = (
+    "tasks are not kept as a broker's messages. app.store.counts() and `smallage queues list` tell how many wait in "
+    "each queue, app.control.purge() removes them, app.send_task pushes"
+)
+
+
 class Connection:
     """Looks like a connection; the store keeps its own, so that closing this one closes nothing."""
+
+    default_channel = Refused(_CHANNELS, "connection")
+    channel = Refused(_CHANNELS, "connection")
+    transport = Refused(_CHANNELS, "connection")
+    SimpleQueue = Refused(_CHANNELS, "connection")
+    SimpleBuffer = Refused(_CHANNELS, "connection")
+    Consumer = Refused(_CHANNELS, "connection")
+    Producer = Refused(_CHANNELS, "connection")
+    drain_events = Refused(_CHANNELS, "connection")
 
     def __init__(self, app: Smallage) -> None:
         self.app = app

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from smallage.app.base import Smallage
+    from smallage.core.settings import Settings
 
 
 class Loader:
@@ -25,6 +26,13 @@ class Loader:
     def import_module(self, name: str, package: str | None = None) -> ModuleType:
         """A module by its name."""
         return import_module(name, package)
+
+    import_task_module = import_from_cwd = import_module
+
+    @property
+    def conf(self) -> Settings:
+        """The app's settings."""
+        return self.app.conf
 
     def now(self, utc: bool = True) -> dt.datetime:
         """The time."""

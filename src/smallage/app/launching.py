@@ -12,8 +12,16 @@ if TYPE_CHECKING:
     from smallage.app.base import Smallage
 
 
+child: int | None = None
+"""In the processes of a worker their number, from 0. They import the script that started the worker, which shall not
+start it again."""
+
+
 def start(app: Smallage, argv: Sequence[str] | None) -> int:
-    """Run a command with this app; returns its exit code. `argv` is without the program's name: `["worker"]`."""
+    """Run a command with this app; returns its exit code. `argv` is without the program's name: `["worker"]`. Does
+    nothing in a process of a worker."""
+    if child is not None:
+        return 0
     arguments = list(sys.argv[1:] if argv is None else argv)
     cli: Any = import_module("smallage.cli")  # a floor above this one, needed by programs that are a command themselves
     try:

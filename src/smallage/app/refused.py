@@ -10,28 +10,27 @@ class NotOffered(NotImplementedError, AttributeError):
 
 
 class Refused:
-    """A member that says what to use instead."""
+    """A member that says what to use instead; `of` is what programs call its owner."""
 
-    def __init__(self, instead: str) -> None:
+    def __init__(self, instead: str, of: str = "app") -> None:
         self.instead = instead
-        self.name = ""
+        self.of, self.name = of, ""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
     def __get__(self, app: Any, owner: type) -> NoReturn:
-        raise NotOffered(f"app.{self.name} is not offered: {self.instead}.")
+        raise NotOffered(f"{self.of}.{self.name} is not offered: {self.instead}.")
 
 
 class WithoutParts:
     """What belongs to Celery's insides."""
 
     steps = Refused("a worker's parts cannot be exchanged; signals say what happens in it")
-    pool = Refused("the store opens the connections that it needs; app.store is it")
+    pool = Refused(
+        "the store opens the connections that it needs. app.connection().ensure_connection() asks whether it is there; "
+        "app.store.counts() and `smallage queues list` tell how many tasks wait in each queue"
+    )
     producer_pool = Refused("the store opens the connections that it needs; app.send_task pushes")
     producer_or_acquire = Refused("the store opens the connections that it needs; app.send_task pushes")
-    amqp = Refused("there is no broker with queues and exchanges; app.send_task pushes, app.conf.task_queues lists")
     events = Refused("events of tasks are not published; app.control.inspect() asks the workers")
-    Worker = Refused("start a worker by app.worker_main(['worker']), or in a test by smallage.testing.start_worker")
-    WorkController = Refused("start a worker by app.worker_main(['worker'])")
-    Beat = Refused("workers schedule by themselves; app.start(['beat']) does nothing else")

@@ -65,6 +65,7 @@ _MODULES = (
     "exceptions",
     "local",
     "platforms",
+    "registry",
     "result",
     "schedules",
     "signals",

@@ -26,6 +26,12 @@ _TRACE = "what happens around a run is told by the signals task_prerun and task_
 _SECURITY = "messages are not signed; JSON types only travel, so none can run code"
 _SYSTEM = "it is a helper of Celery's own programs; the modules os and signal have it"
 _ROUTES = "task_routes takes dicts, functions and lists of them; app.conf.task_routes"
+_OLD = "it went with Celery 4"
+_TYPES = (
+    "tasks travel as JSON types, dates, Decimal, UUID and bytes, in json or msgpack (task_serializer). Pass objects of "
+    "your own as such, say obj.model_dump(), or declare the task with pydantic=True"
+)
+_STDLIB = "multiprocessing of the standard library has the like; a task may use it here, as its process is no daemon"
 _DJANGO = "settings come by app.config_from_object('django.conf:settings', namespace='CELERY')"
 
 MODULES: Final[dict[str, str]] = {
@@ -37,7 +43,7 @@ MODULES: Final[dict[str, str]] = {
     "app.events": _EVENTS,
     "app.routes": _ROUTES,
     "app.trace": _TRACE,
-    "apps": _PROGRAMS,
+    "apps.": _PROGRAMS,
     "backends.": _RESULTS,
     "bin.amqp": "there is no AMQP here; `smallage queues` and `smallage tasks` show what waits",
     "bin.graph": "there are no bootsteps to draw",
@@ -48,13 +54,17 @@ MODULES: Final[dict[str, str]] = {
     "bin.upgrade": "settings by their old names work as they are",
     "bootsteps": _PARTS,
     "concurrency.": _POOLS,
+    "contrib.batches": "collect rows in a table or a list of the store's server, and send them on by a schedule",
+    "contrib.methods": "write @app.task around a function that gets what it needs as arguments",
     "contrib.migrate": "there is one store; drain the old one with workers of its own",
     "contrib.rdb": "run the task in a terminal with -P solo and breakpoint(), or eagerly",
     "contrib.sphinx": "document tasks as the functions that they are: task.run",
     "contrib.testing.manager": "celery.contrib.testing.worker.start_worker runs a worker in a thread",
     "contrib.testing.mocks": "task.apply() and task_always_eager run tasks without a worker",
+    "datastructures": _OLD,
     "decorators": "write @app.task or @shared_task",
     "events.": _EVENTS,
+    "five": f"{_OLD}; Python 3 has all of it",
     "fixups": _DJANGO,
     "fixups.": _DJANGO,
     "loaders": _LOADERS,
@@ -79,8 +89,12 @@ MODULES: Final[dict[str, str]] = {
     "utils.term": "click.style colours text",
     "utils.text": "textwrap has the like",
     "utils.threads": "threading.local and contextvars",
+    "utils.timeutils": "celery.utils.time has its names",
     "utils.timer2": "countdown= and eta= of apply_async wait in the store",
     "worker.": _PARTS,
+    "stand_ins.billiard.": _STDLIB,
+    "stand_ins.kombu.": _BROKER,
+    "stand_ins.kombu.serialization": _TYPES,
 }
 """Module → what to use. A name with a dot at its end stands for all below it that are not there."""
 
@@ -93,7 +107,6 @@ NAMES: Final[dict[str, dict[str, str]]] = {
     "": {
         "execute": "app.send_task pushes by name",
         "messaging": _BROKER,
-        "registry": "app.tasks",
         "log": "celery.utils.log.get_task_logger gives loggers",
         "maybe_patch_concurrency": "-P gevent patches at the right time by itself",
         "bootsteps": _PARTS,
@@ -110,6 +123,14 @@ NAMES: Final[dict[str, dict[str, str]]] = {
     "app": _each(_PICKLE, "AppPickler")
     | _each("there is no such tracing; task_prerun and task_postrun tell of runs", "enable_trace disable_trace")
     | _each("a worker sets the current task", "push_current_task pop_current_task"),
+    "apps": {"multi": _MULTI},
+    "apps.beat": _each(_PROGRAMS, "Service ARTLINES STARTUP_INFO_FMT"),
+    "apps.worker": _each(
+        _PROGRAMS,
+        "safe_say active_thread_count install_worker_int_handler install_worker_term_handler "
+        "install_worker_term_hard_handler install_worker_restart_handler install_rdb_handler install_cry_handler "
+        "on_SIGINT on_hard_shutdown on_cold_shutdown during_soft_shutdown restore_settings_after_soft_shutdown",
+    ),
     "app.base": _each(
         _PLAIN, "frame_is_celery caller_stacklevel task_callable_qualname app_has_custom PendingConfiguration"
     )
@@ -131,6 +152,16 @@ NAMES: Final[dict[str, dict[str, str]]] = {
         "workers send schedules, and `smallage beat` does nothing else; app.schedules changes them at run time",
         "Service BeatPidbox EmbeddedService event_t beat_nodename",
     ),
+    "backends": _each(
+        _RESULTS,
+        "arangodb asynchronous azureblockblob cache cassandra consul cosmosdbsql couchbase couchdb database dynamodb "
+        "elasticsearch filesystem gcs mongodb redis rpc s3",
+    ),
+    "bin": _each("celery.bin.base has what commands of your own are made of", "Option")
+    | {name: MODULES[f"bin.{name}"] for name in ("amqp", "events", "graph", "logtool", "migrate", "multi", "upgrade")},
+    "bin.celery": _each(
+        "app.start(argv) runs commands; celery.bin.celery.celery is the group of them", "CeleryCommand command_classes"
+    ),
     "bin.base": _each(
         "click has types of its own, and a callable is one too: click.option(type=...)",
         "CeleryDaemonCommand DaemonOption CommaSeparatedList COMMA_SEPARATED_LIST ISO8601 ISO8601DateTime "
@@ -141,19 +172,27 @@ NAMES: Final[dict[str, dict[str, str]]] = {
         "the options of `smallage worker` are in smallage.cli.worker_options",
         "CeleryBeat WorkersPool Hostname Autoscale CELERY_BEAT WORKERS_POOL HOSTNAME AUTOSCALE detach",
     ),
-    "canvas": {
+    "canvas": _each(_PLAIN, "abstract _basemap _maybe_group")
+    | {
+        "GroupStampingVisitor": _STAMPS,
         "StampingVisitor": _STAMPS,
         "maybe_unroll_group": "a group of one member is unrolled where Celery unrolls it",
         "task_name_from": "getattr(task, 'name', task)",
     },
-    "concurrency": {"get_implementation": _POOLS},
+    "concurrency": _each(_POOLS, "get_implementation asynpool base eventlet gevent prefork processes solo thread"),
+    "contrib": {name: MODULES[f"contrib.{name}"] for name in ("batches", "methods", "migrate", "rdb", "sphinx")},
     "contrib.testing.app": _each(
         "celery.contrib.pytest has the fixtures celery_app and use_celery_app_trap", "Trap UnitLogging set_trap"
     ),
     "contrib.testing.worker": _each(
         "start_worker gives a worker in a thread", "TestWorkController setup_app_for_worker"
     ),
-    "events": _each(_EVENTS, "Event EventDispatcher EventReceiver event_exchange get_exchange group_from"),
+    "events": _each(
+        _EVENTS,
+        "Event EventDispatcher EventReceiver event_exchange get_exchange group_from cursesmon dispatcher dumper event "
+        "receiver snapshot state",
+    ),
+    "exceptions": {"UnpickleableExceptionWrapper": "errors that cannot be restored are a smallage.RemoteError"},
     "local": _each(
         _PLAIN,
         "fun_of_method getappattr class_property reclassmethod LazyModule create_module recreate_module "
@@ -179,7 +218,7 @@ NAMES: Final[dict[str, dict[str, str]]] = {
         "delta_resolution remaining weekday add_seconds_to_datetime subtract_datetimes ffwd utcoffset adjust_timestamp "
         "yearmonth",
     ),
-    "worker": {"WorkController": _PROGRAMS},
+    "worker": _each(_PARTS, "autoscale components consumer heartbeat loops pidbox request state strategy worker"),
     "worker.control": _each(
         "app.control and app.control.inspect() ask and order; control_command and inspect_command add commands",
         "Panel controller_info_t ok nok report conf query_task revoke revoke_by_stamped_headers terminate rate_limit "
@@ -187,11 +226,24 @@ NAMES: Final[dict[str, dict[str, str]]] = {
         "revoked registered objgraph memsample memdump pool_grow pool_shrink pool_restart autoscale shutdown "
         "add_consumer cancel_consumer active_queues",
     ),
+    "result": _each("app.GroupResult and celery.result.ResultSet", "TaskSetResult"),
+    "stand_ins.billiard.exceptions": _each(_STDLIB, "ProcessError BufferTooShort AuthenticationError CoroStop"),
     "stand_ins.kombu": _each(
         _BROKER,
-        "Connection BrokerConnection Consumer Producer Message binding pools eventloop messaging entity transport",
+        "Connection BrokerConnection Consumer Producer Message binding pools eventloop messaging mixins simple "
+        "transport parse_url",
+    )
+    | _each(_TYPES, "serialization enable_insecure_serializers disable_insecure_serializers"),
+    "stand_ins.kombu.common": _each(
+        "a queue is a name and a task goes to one: call a task for each queue to reach several, or order workers by "
+        "app.control.broadcast and commands of your own (celery.worker.control)",
+        "Broadcast",
+    )
+    | _each(_BROKER, "maybe_declare send_reply collect_replies itermessages eventloop drain_consumer QoS"),
+    "stand_ins.kombu.exceptions": _each(
+        _BROKER, "ChannelError MessageStateError NotBoundError VersionMismatch InconsistencyError LimitExceeded"
     ),
-    "stand_ins.billiard": _each("multiprocessing of the standard library has it", "Process Pool Queue Pipe Lock"),
+    "stand_ins.kombu.utils.json": _each(_TYPES, "register_type"),
 }
 """Module → name → what to use."""
 
@@ -217,12 +269,18 @@ def _outwards(inner: str) -> list[str]:
 
 
 def _not_offered(inner: str, instead: str) -> ModuleNotFoundError:
-    return ModuleNotFoundError(f"celery.{inner} is not offered by Smallage: {instead}.", name=f"celery.{inner}")
+    shown = _shown(inner)
+    return ModuleNotFoundError(f"{shown} is not offered by Smallage: {instead}.", name=shown)
+
+
+def _shown(inner: str) -> str:
+    """The name by which programs know a module."""
+    return inner[10:] if inner.startswith("stand_ins.") else ".".join(filter(None, ("celery", inner)))
 
 
 def missing(inner: str, name: str) -> Exception:
     """What to raise for a name that a module has not."""
-    shown = ".".join(filter(None, ("celery", inner))) if not inner.startswith("stand_ins.") else inner[10:]
+    shown = _shown(inner)
     if not name.startswith("__") or name in NAMES.get(inner, ()):
         instead = NAMES.get(inner, {}).get(name) or (MODULES.get(f"{inner}.{name}" if inner else name))
         if instead is not None:
@@ -233,6 +291,8 @@ def missing(inner: str, name: str) -> Exception:
 def attribute(module: str) -> Callable[[str], Any]:
     """The `__getattr__` of a module of this tree."""
     inner = module.removeprefix(_OWN).removeprefix(".")
+    if inner.partition(".")[0] in ("kombu", "billiard"):  # found below their package, by their own names
+        inner = f"stand_ins.{inner}"
 
     def look(name: str) -> Any:
         raise missing(inner, name)

@@ -59,7 +59,12 @@ class StandInFinder:
         library, _, inner = name.partition(".")
         if library not in STAND_INS or (inner and not _is_ours(sys.modules.get(library))):
             return None
-        return _alias(name, f"{OURS}.stand_ins.{name}")
+        origin = f"stand_ins.{name}"
+        refused_module(origin)
+        found = _alias(name, f"{OURS}.{origin}")
+        if found is None:
+            unknown_module(origin)
+        return found
 
 
 def _alias(name: str, origin: str) -> ModuleSpec | None:

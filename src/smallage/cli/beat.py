@@ -115,8 +115,9 @@ def _greet(made: Beat, ahead: list[tuple[int, str, str]]) -> None:
 def _run(made: Beat) -> None:
     """Until a signal says to end."""
     told = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: told.set())
+    if threading.current_thread() is threading.main_thread():  # in another one signals are the program's
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: told.set())
     thread = made.start()
     told.wait()
     made.stop()

@@ -22,7 +22,7 @@ def purge(force: bool, queues: tuple[str, ...], exclude: tuple[str, ...]) -> Non
     """Remove all tasks that wait in the queues, for good."""
     with exit_codes():
         app: Any = open_app()
-        known = queues or tuple(app.conf.task_queues) or (app.conf.task_default_queue,)
+        known = queues or tuple(map(str, app.conf.task_queues)) or (app.conf.task_default_queue,)
     names = sorted(set(known) - set(exclude))
     if not names:
         return

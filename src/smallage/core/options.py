@@ -246,6 +246,11 @@ def route(
     return {}
 
 
+def over(route: Mapping[str, Any], call: Mapping[str, Any]) -> dict[str, Any]:
+    """A call's options over those of its route; None in a call does not undo what the route says."""
+    return {**route, **{name: value for name, value in call.items() if value is not None or name not in route}}
+
+
 def _ask(rule: Any, name: str, args: Any, kwargs: Any, options: Any, task: Any) -> Any:
     if isinstance(rule, Deferred):
         rule = rule.found

@@ -120,7 +120,25 @@ def zone(name: str, value: Any) -> Any:
 
 
 # -- queues -------------------------------------------------------------------------------------------------------
-class Queues(tuple[str, ...]):
+class QueueName(str):
+    """A queue's name that answers to what its Queue or dict said: `.name`, `.routing_key`, `.exchange`, …"""
+
+    given: Any
+
+    @property
+    def name(self) -> str:
+        return str(self)
+
+    def __getattr__(self, attribute: str) -> Any:
+        given = self.__dict__.get("given")
+        if isinstance(given, Mapping) and attribute in given:
+            return given[attribute]
+        if given is None or isinstance(given, (str, Mapping)) or attribute.startswith("__"):
+            raise AttributeError(f"The queue '{self}' has no {attribute!r}; it was given by its name.")
+        return getattr(given, attribute)
+
+
+class Queues(tuple[QueueName, ...]):
     """Names of queues, and by which routing keys they are meant."""
 
     by_key: dict[str, str]
@@ -159,8 +177,14 @@ def queues(name: str, value: Any) -> Queues:
         pairs = [(getattr(one, "name", one), one) for one in value]
     for _, given in pairs:
         direct(name, _option(given, "exchange_type") or _option(_option(given, "exchange"), "type"))
-    made = Queues(queue(name, one) for one, _ in pairs)
-    made.by_key = {str(_option(given, "routing_key") or one): one for one, (_, given) in zip(made, pairs, strict=True)}
+    made = Queues(_named(queue(name, one), given) for one, given in pairs)
+    made.by_key = {str(_option(one.given, "routing_key") or one): str(one) for one in made}
+    return made
+
+
+def _named(name: str, given: Any) -> QueueName:
+    made = QueueName(name)
+    made.given = given
     return made
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
+from smallage.app import launching
 from smallage.app.annotating import unheeded
 from smallage.control.asking import Question
 from smallage.core.errors import ImproperlyConfigured, StoreError, StoreRefused, StoreUnavailable
@@ -111,6 +112,7 @@ def _live(start: Start, line: Line, board: Board) -> int:
 def _load(start: Start, line: Line, board: Board) -> tuple[Any, Plan, WorkerView] | None:
     """The app with its modules imported, the plan, and the worker for signals; or None after having said why not."""
     options = start.options
+    launching.child = start.number
     try:
         app = find_app(options.app, options.workdir)
         if options.store_url:

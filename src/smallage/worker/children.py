@@ -60,7 +60,9 @@ class ChildProcess:
 
 
 def launch(start: Start, spawned: bool) -> ChildProcess:
-    """Start a child by fork, or as a fresh interpreter where it must be."""
+    """Start a child by fork, or as a fresh interpreter where it must be: a program with threads of its own may have
+    locks held, which a fork would copy."""
+    spawned = spawned or threading.active_count() > 1
     ours, theirs = socket.socketpair()
     board = shared_by_file(start.slots) if spawned else Board(start.slots)
     sys.stdout.flush()
@@ -68,7 +70,6 @@ def launch(start: Start, spawned: bool) -> ChildProcess:
     if spawned:
         pid = _spawn(theirs, board)
     else:
-        assert threading.active_count() == 1, "the supervisor has one thread, or a fork could copy a held lock"
         gc.freeze()
         pid = os.fork()
         if pid == 0:

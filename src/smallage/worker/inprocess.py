@@ -72,7 +72,7 @@ class InProcessWorker:
         self.app = app
         self.store = app.store
         self.lease = lease
-        self.queues = queues or tuple(app.conf.task_queues) or (app.conf.task_default_queue,)
+        self.queues = queues or tuple(map(str, app.conf.task_queues)) or (app.conf.task_default_queue,)
         self._inbox = f"i-{os.urandom(8).hex()}"
         self._node = node_name(node)
         self._pool_name, self._concurrency = name, concurrency

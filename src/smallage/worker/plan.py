@@ -93,7 +93,7 @@ def _drain_seconds(conf: Any, options: WorkerOptions) -> float:
 
 
 def _queues(conf: Any, options: WorkerOptions) -> tuple[str, ...]:
-    queues = options.queues or tuple(conf.task_queues) or (conf.task_default_queue,)
+    queues = options.queues or tuple(map(str, conf.task_queues)) or (conf.task_default_queue,)
     served = tuple(queue for queue in queues if queue not in options.exclude)
     if not served:
         raise ImproperlyConfigured("-X leaves no queue to serve. Name those that are served instead: -Q a,b.")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
 from smallage.as_celery import VERSION_BANNER
-from smallage.as_celery.absent import MODULES, NAMES
+from smallage.as_celery.absent import MODULES, NAMES, attribute
 from smallage.cli.group import LazyGroup
 from smallage.cli.told import Told
 
@@ -19,6 +19,8 @@ UNAVAILABLE = 69
 _REFUSED = {
     **{name: MODULES[f"bin.{name}"] for name in ("amqp", "graph", "logtool", "migrate", "multi", "upgrade")},
     "events": NAMES["events"]["EventReceiver"],
+    "flower": "Flower shows events of tasks, which are not published. `smallage status`, `smallage queues list` and "
+    "`smallage tasks list` show what goes on, also when no worker is up",
 }
 """Commands of Celery's that are not here → what to use."""
 
@@ -121,3 +123,6 @@ def main() -> None:
 
 
 __all__ = ["celery", "main"]
+
+if not TYPE_CHECKING:
+    __getattr__ = attribute(__name__)

@@ -9,8 +9,9 @@ from smallage.core.errors import DecodeError, EncodeError, OperationalError, Sma
 
 KombuError = SmallageError
 SerializationError = EncodeError
+ContentDisallowed = DecodeError
 
-__all__ = ["DecodeError", "EncodeError", "KombuError", "OperationalError", "SerializationError"]
+__all__ = ["ContentDisallowed", "DecodeError", "EncodeError", "KombuError", "OperationalError", "SerializationError"]
 
 if not TYPE_CHECKING:
     __getattr__ = attribute(__name__)

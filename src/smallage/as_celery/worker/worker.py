@@ -1,0 +1,13 @@
+"""`celery.worker.worker`: the worker under the name that annotations have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from smallage.as_celery.absent import attribute
+from smallage.as_celery.apps.worker import Worker as WorkController
+
+__all__ = ["WorkController"]
+
+if not TYPE_CHECKING:
+    __getattr__ = attribute(__name__)
