@@ -242,7 +242,7 @@ def test_waiting_is_woken_by_the_store(bench, add):
     thread = threading.Thread(target=lambda: values.append(result.get(timeout=30)))
     thread.start()
     bench.run()
-    thread.join(10)
+    thread.join(30)
     assert values == [[n + 1 for n in range(10)]]
 
 

@@ -188,7 +188,7 @@ def test_each_thread_has_its_own(bench):
     @bench.app.task(bind=True)
     def meet(self):
         mine = self.request.id
-        barrier.wait(10)
+        barrier.wait(30)
         return mine == self.request.id
 
     for _ in range(4):
@@ -201,7 +201,7 @@ def test_each_thread_has_its_own(bench):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(30)
     assert [outcome.result for outcome in outcomes] == [b"\xc3"] * 4
 
 

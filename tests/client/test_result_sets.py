@@ -122,7 +122,7 @@ def test_waiting_for_a_set_is_woken(bench, add):
     thread = threading.Thread(target=lambda: values.append(results.get(timeout=30)))
     thread.start()
     bench.run()
-    thread.join(10)
+    thread.join(30)
     assert values == [[1, 2, 3, 4]]
 
 
@@ -138,7 +138,7 @@ def test_a_group_before_it_comes(bench, add, double, like):
     thread = threading.Thread(target=lambda: values.append(result.get(timeout=30)))
     thread.start()
     bench.run()
-    thread.join(10)
+    thread.join(30)
     assert values == [[3, 4]]
     assert (result.ready(), result.successful(), result.done, result.parent.get()) == (True, True, 2, 2)
 

@@ -129,7 +129,7 @@ def test_messages_of_a_result(bench):
     @bench.app.task(bind=True, track_started=True)
     def work(self):
         self.update_state(state="HALF", meta={"n": 1})
-        shown.wait(10)
+        shown.wait(30)
         return 5
 
     result = work.delay()
@@ -144,7 +144,7 @@ def test_messages_of_a_result(bench):
     thread = threading.Thread(target=bench.run)
     thread.start()
     assert result.get(timeout=30, on_message=on_message) == 5
-    thread.join(10)
+    thread.join(30)
     assert metas[-1] == ("SUCCESS", 5)
     assert ("HALF", {"n": 1}) in metas
 

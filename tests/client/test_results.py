@@ -70,9 +70,9 @@ def test_waiting_is_woken_by_the_store(bench, add):
     values = []
     thread = threading.Thread(target=lambda: values.append(result.get(timeout=30)))
     thread.start()
-    assert waiting.wait(10)
+    assert waiting.wait(30)
     bench.run()
-    thread.join(10)
+    thread.join(30)
     assert values == [3]
 
 
@@ -93,7 +93,7 @@ def test_many_threads_wait_at_once(bench, add):
         thread.start()
     bench.run()
     for thread in threads:
-        thread.join(10)
+        thread.join(30)
     assert values == {n: n + 1 for n in range(20)}
 
 

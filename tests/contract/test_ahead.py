@@ -32,7 +32,7 @@ def test_watchers_hear_of_it(store: Store) -> None:
     watch = store.watch()
     watch.add([uid(1)])
     store.push([task(1)])
-    assert watch.wait(10.0) == {uid(1)}
+    assert watch.wait(30.0) == {uid(1)}
     watch.close()
 
 

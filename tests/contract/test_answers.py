@@ -43,5 +43,5 @@ def test_watchers_of_the_ticket_are_told(store: Store) -> None:
     watch.add(["ticket"])
     store.answer("other", "a", b"1")
     store.answer("ticket", "a", b"1")
-    assert watch.wait(10.0) == {"ticket"}
+    assert watch.wait(30.0) == {"ticket"}
     watch.close()

@@ -65,7 +65,7 @@ def test_watchers_hear_of_given_ends(store: Store, worker: Session) -> None:
     watch = store.watch()
     watch.add([uid(1)])
     failing(store, worker, upstream(1))
-    assert watch.wait(10.0) == {uid(1)}
+    assert watch.wait(30.0) == {uid(1)}
     watch.close()
 
 

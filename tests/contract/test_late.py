@@ -68,7 +68,7 @@ def test_watchers_of_the_group_hear(store: Store, worker: Session) -> None:
     watch = store.watch()
     watch.add([G])
     store.group_push(late(task(5)))
-    assert watch.wait(10.0) == {G}
+    assert watch.wait(30.0) == {G}
     assert counters(store).seq > seq
     watch.close()
 

@@ -271,7 +271,7 @@ def test_of_many_one_fires(store: Store, worker: Session) -> None:
     start = threading.Barrier(4)
 
     def beat(n: int) -> None:
-        start.wait(10)
+        start.wait(30)
         verdicts.append(store.fire("s", NOON, task(n)))
 
     threads = [threading.Thread(target=beat, args=(n,)) for n in range(4)]
@@ -325,15 +325,15 @@ def test_every_change_is_told(store: Store) -> None:
     watch = store.watch()
     watch.add([SCHEDULES])
     store.schedule_put("s", b"spec")
-    assert watch.wait(10.0) == {SCHEDULES}
+    assert watch.wait(30.0) == {SCHEDULES}
     store.schedule_put("s", b"other")
-    assert watch.wait(10.0) == {SCHEDULES}
+    assert watch.wait(30.0) == {SCHEDULES}
     store.schedules_put([put("s", b"third", over=b"spec"), put("t"), put("u")])
-    assert watch.wait(10.0) == {SCHEDULES}
+    assert watch.wait(30.0) == {SCHEDULES}
     store.schedule_pause("s")
-    assert watch.wait(10.0) == {SCHEDULES}
+    assert watch.wait(30.0) == {SCHEDULES}
     store.schedule_remove("s")
-    assert watch.wait(10.0) == {SCHEDULES}
+    assert watch.wait(30.0) == {SCHEDULES}
     watch.close()
 
 
@@ -345,5 +345,5 @@ def test_a_tick_is_told_to_nobody(store: Store) -> None:
     store.fire("s", NOON, task(1))
     store.fire("s", NOON + 1, None, skip=True)
     store.revoke([uid(1)])
-    assert watch.wait(10.0) == {uid(1)}
+    assert watch.wait(30.0) == {uid(1)}
     watch.close()

@@ -192,7 +192,7 @@ class World(RuleBasedStateMachine):
             elif queue in self.emptied and queue not in self.paused:
                 self.emptied.discard(queue)
                 for store in self.stores:
-                    assert store.listen("s1", (queue,), 5.0), f"{store.url}: no bell of {queue} after {self.verb}"
+                    assert store.listen("s1", (queue,), 30.0), f"{store.url}: no bell of {queue} after {self.verb}"
 
     def check_told(self, seen: dict[str, Any]) -> None:
         """Watchers hear of every end and of every change of a group's counters."""
@@ -208,7 +208,7 @@ class World(RuleBasedStateMachine):
         for store, watch in zip(self.stores, self.watches, strict=True):
             silent = set(ended)
             while silent:
-                told = watch.wait(5.0)
+                told = watch.wait(30.0)
                 assert told, f"{store.url}: watchers of {silent} were not told after {self.verb}"
                 silent -= told
 

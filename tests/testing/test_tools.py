@@ -177,7 +177,7 @@ def test_code_is_held_at_a_moment() -> None:
         held.wait()
         assert not passed.is_set()
         held.release()
-        thread.join(10)
+        thread.join(30)
     assert passed.is_set()
 
 
@@ -186,7 +186,7 @@ def test_the_end_of_the_block_lets_the_code_go_on() -> None:
         thread = threading.Thread(target=lambda: moments.mark("settling"))
         thread.start()
         held.wait()
-    thread.join(10)
+    thread.join(30)
     assert not thread.is_alive()
 
 

@@ -115,8 +115,9 @@ def test_queues_are_added_and_taken_away(app, gate):
         assert gate.apply_async((5,), queue="mail").get(timeout=LONG) == 5
         said = app.control.cancel_consumer("celery", reply=True, timeout=LONG)
         assert said == [{"a@x": {"ok": "no longer consuming from celery"}}]
-        left = gate.delay(6)
-        assert gate.apply_async((7,), queue="mail").get(timeout=LONG) == 7
+        assert gate.apply_async((6,), queue="mail").get(timeout=LONG) == 6  # a claim of before has ended by now
+        left = gate.delay(7)
+        assert gate.apply_async((8,), queue="mail").get(timeout=LONG) == 8
         assert not left.ready()
         assert [view.info.queues for view in app.store.workers()] == [("mail",)]
 

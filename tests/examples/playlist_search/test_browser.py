@@ -46,7 +46,7 @@ def program(folder: Path, **environment: str) -> Iterator[str]:
     kept = {name: value for name, value in os.environ.items() if name not in ("SMALLAGE_URL", "DATABASE_URL")}
     command = [sys.executable, "-m", "playlist_search.offline", "--data", str(folder), "--port", "0"]
     process = subprocess.Popen(
-        [*command, "--videos", "200", "--delay", "0.2", "--concurrency", "10"],
+        [*command, "--videos", "200", "--delay", "0.4", "--concurrency", "10"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

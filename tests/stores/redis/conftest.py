@@ -86,7 +86,7 @@ class Proxy:
                 end.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
-        self._thread.join(5)
+        self._thread.join(30)
         for end in self._ends:
             end.close()
 
@@ -104,7 +104,7 @@ class Proxy:
                 worker.start()
                 workers.append(worker)
         for worker in workers:
-            worker.join(5)
+            worker.join(30)
 
     def _requests(self, near: socket.socket, far: socket.socket) -> None:
         try:

@@ -76,7 +76,7 @@ def test_a_listener_is_told_of_an_outage_and_hears_again(server: RedisServer, st
         while not client.info("clients")["blocked_clients"]:
             pass
     server.kill()
-    thread.join(10)
+    thread.join(30)
     assert isinstance(heard[0], StoreUnavailable)
     server.start()
     store.push([task(1)])
@@ -98,8 +98,8 @@ def test_closing_a_store_ends_its_waits(server: RedisServer, store: RedisStore) 
         while not client.info("clients")["blocked_clients"]:
             pass
     store.close()
-    assert ended.wait(10)
-    thread.join(10)
+    assert ended.wait(30)
+    thread.join(30)
 
 
 def test_a_watch_survives_a_restart(server: RedisServer, store: RedisStore) -> None:
@@ -114,7 +114,7 @@ def test_a_watch_survives_a_restart(server: RedisServer, store: RedisStore) -> N
     assert found == [{uid(1), uid(2)}]
     store.push([task(1)])
     store.revoke([uid(1)])
-    assert watch.wait(10) == {uid(1)}
+    assert watch.wait(30) == {uid(1)}
     watch.close()
 
 

@@ -89,7 +89,7 @@ def test_a_nudge_before_and_during_a_wait(server: RedisServer, store: RedisStore
         while not client.info("clients")["blocked_clients"]:
             pass
     store.nudge("s1")
-    thread.join(10)
+    thread.join(30)
     assert heard == [True]
     assert store.listen("s1", ["celery"], 0.01) is False
 

@@ -67,10 +67,10 @@ class Scripted:
             return
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._threads[0].join(5)
+        self._threads[0].join(30)
         self.hang_up()
         for thread in self._threads:
-            thread.join(5)
+            thread.join(30)
         for end in self._ends:
             end.close()
 

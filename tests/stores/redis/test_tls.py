@@ -56,7 +56,7 @@ def test_work_over_tls(port: int, certificate: Path, how: str) -> None:
     assert store.listen("s1", ["celery"], 10) is True
     assert store.listen("s1", ["other"], 0.01) is False
     worker.run(Done(b"y" * 100_000))
-    assert watch.wait(10) == {task(1).id}
+    assert watch.wait(30) == {task(1).id}
     assert store.revoke([task(1).id]) == ["ended"]
     box = store.mailbox("box")
     assert box.take() == []
