@@ -162,6 +162,13 @@ def test_beat_that_still_starts_ends_when_told(app: Any, run: Run, moments: Mome
     assert not pidfile.exists()
 
 
+def test_so_does_beat_without_a_pid_file(app: Any, run: Run, moments: Moments) -> None:
+    """Whoever has read that it starts may end it; that is before it fires anything."""
+    beat = run("beat", BEATING_STARTS_LONG="1")
+    assert moments.next("beat") == ["beat_init"]
+    end(beat)
+
+
 def test_faulty_entries_are_told_at_the_start(app: Any, run: Run, moments: Moments) -> None:
     for command in ("beat", "worker"):
         process = run(command, BEATING_EVERY="0.001")

@@ -183,12 +183,12 @@ def as_service(
             maybe_drop_privileges(uid, gid)
             if logfile:
                 write_to(logfile)
+        signal.signal(signal.SIGTERM, _leave)
         if pidfile:
-            signal.signal(signal.SIGTERM, _leave)
             around.enter_context(Pidfile(pidfile))
         yield
 
 
 def _leave(*_: object) -> None:
-    """Whoever reads the pid file may say at once that we should end; the file must go then too."""
+    """Whoever has started us may say at once that we should end; that is no failure, and the pid file must go."""
     sys.exit(0)
