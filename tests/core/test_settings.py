@@ -522,6 +522,22 @@ def test_what_completes_a_url():
         conf.broker_use_ssl = {"keyfile": "x"}
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("redis//:hush@h/0", "redis:/:hush@h/0", "redis:hush@h", "user:hush@h/0", "hush@h", "sqlite:hush"),
+        *("redis://:hush@a;redis://:hush@b", "redis://:pw@a;redis://:hush@b", "redis://:12/hush@h", "redis://[hush"),
+        *("redis://:hush@h/0?password=hush", "sentinel://:hush@h;redis://:hush@h", "redis://:hush%@h:7a"),
+    ],
+)
+def test_a_url_with_a_slip_is_shown_without_its_secrets(url):
+    assert "hush" not in store_url.place(url)
+    try:
+        Settings().result_backend = url
+    except ImproperlyConfigured as error:
+        assert "hush" not in str(error)
+
+
 def test_what_completes_a_url_of_sentinels():
     conf = Settings()
     url = "sentinel://:pw@a:1/0;sentinel://b:2/0;"

@@ -60,7 +60,8 @@ def flask_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     given = config.get("CELERY") or {}
     if not isinstance(given, Mapping):
         raise ImproperlyConfigured(
-            f"app.config['CELERY'] is to be a dict of settings, such as dict(broker_url='redis://'), not {given!r}."
+            "app.config['CELERY'] is to be a dict of settings, such as dict(broker_url='redis://'), not a "
+            f"{type(given).__name__}."
         )
     made = {_today(name): value for name, value in given.items()}
     for prefix in ("CELERY_", "CELERYD_", "CELERYBEAT_", "SMALLAGE_"):

@@ -289,8 +289,9 @@ def backend(name: str, value: Any) -> str | None:
         return None if value is None else str(value)
     scheme = str(value).partition(":")[0]
     if scheme not in BACKENDS:
+        said = f"'{scheme}'" if "://" in str(value) else "this"
         raise ImproperlyConfigured(
-            f"{name}: '{scheme or value}' is not offered. Results live in the store that also holds the tasks; leave "
+            f"{name}: {said} is not offered. Results live in the store that also holds the tasks; leave "
             "this setting out."
         )
     return str(value)

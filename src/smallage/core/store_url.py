@@ -105,8 +105,12 @@ def _plain(value: Any) -> str:
 
 
 def place(url: str) -> str:
-    """Where a URL points to, without secrets and options: to tell places apart and to show them."""
+    """Where a URL points to, without secrets and options: to tell places apart and to show them. Empty for what cannot
+    be read, or has a login where none belongs."""
     from urllib.parse import urlsplit
+
+    if "://" not in url:
+        return ""
 
     try:
         if sentinel_url.is_sentinel(url):
@@ -114,6 +118,8 @@ def place(url: str) -> str:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except (ValueError, ImproperlyConfigured):
+        return ""
+    if "@" in parts.path and parts.scheme in _SERVERS:
         return ""
     path = parts.path.rstrip("/") if parts.path.rstrip("/") != "/0" else ""
     return f"{parts.scheme}://{host}{f':{port}' if port and port != 6379 else ''}{path}"
