@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable, Mapping
 from math import isfinite
 from typing import Any, Final
@@ -83,6 +84,8 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     resumes: int = 0
     """How often it was resumed after a pause. Each makes the spec a new one, for which the store starts anew: what
     would have been due during the pause is left out."""
+    began_us: int = 0
+    """When the service began whose code put this. Those that began earlier leave it as it is."""
 
     @property
     def portable(self) -> bool:
@@ -193,8 +196,12 @@ def spec_of(made: Entry, zone: dt.tzinfo, app: str = "") -> Spec:
         if made.when.relative:
             fields["relative"], fields["zone"] = True, zone_name(zone)
     else:
-        fields["custom"] = repr(made.when)[:200]
+        fields["custom"] = _ADDRESS.sub("", repr(made.when))[:200]
     return Spec(task=made.task, catch_up=made.catch_up, app=app, **fields)
+
+
+_ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
+"""What Python writes into the text of an object that has none of its own; another in each process."""
 
 
 def _travels(value: Any) -> bool:
@@ -232,7 +239,24 @@ def digest(spec: Spec) -> str:
     """16 characters that tell two specs of one entry apart, whatever pauses they have seen."""
     from hashlib import sha256  # loads OpenSSL, which a process that only pushes need not
 
-    return sha256(pack(msgspec.structs.replace(spec, resumes=0))).hexdigest()[:16]
+    return sha256(pack(msgspec.structs.replace(spec, resumes=0, began_us=0))).hexdigest()[:16]
+
+
+def same_time(one: Spec, other: Spec) -> bool:
+    """True if both are due at the same instants, as far as specs can tell: then ticks that nobody served yet stay due
+    when one replaces the other."""
+    if one.custom and other.custom:
+        return True  # only the code knows; it is asked with the last instant that fired
+    return (one.crontab, one.every_us, one.relative, one.zone) == (
+        other.crontab, other.every_us, other.relative, other.zone,
+    ) and one.custom == other.custom  # fmt: skip
+
+
+def same_code(stored: Spec, own: Spec) -> bool:
+    """True if a stored entry of the code is this process's own."""
+    if stored.custom and own.custom:  # some show themselves otherwise in each process
+        stored, own = (msgspec.structs.replace(spec, custom="its own") for spec in (stored, own))
+    return digest(stored) == digest(own)
 
 
 def entry_of(name: str, spec: Spec, app: Any = None) -> Entry:

@@ -10,11 +10,12 @@ from msgspec import structs
 
 from smallage.app import new_id
 from smallage.core import entries
-from smallage.core.entries import Entry, Spec
+from smallage.core.entries import Spec
 from smallage.core.errors import DecodeError, ImproperlyConfigured, SmallageError
 from smallage.core.schedule import moment
 from smallage.result import AsyncResult
 from smallage.schedules import ticks
+from smallage.stores.base import SchedulePut
 
 if TYPE_CHECKING:
     from smallage.stores.base import ScheduleView
@@ -75,13 +76,12 @@ class Schedules:
 
     def resume(self, name: str) -> None:
         """Ticks again, from now on; an interval starts anew. A schedule that is not paused is left as it is."""
-        view = self._known(name)
-        if not view.paused:
-            return
-        spec = entries.unpack(view.spec)
-        spec = structs.replace(spec, resumes=spec.resumes + 1)
-        self._app.store.schedule_put(name, entries.pack(spec), view.source)
-        self._app.store.schedule_pause(name, False)
+        while (view := self._known(name)).paused:
+            spec = entries.unpack(view.spec)
+            spec = structs.replace(spec, resumes=spec.resumes + 1)
+            if self._replace(view, spec, view.source):
+                self._app.store.schedule_pause(name, False)
+                return
 
     def set(
         self,
@@ -99,23 +99,24 @@ class Schedules:
         """Make a schedule, or change what is given of one that there is; a new one needs `schedule` and `task`.
 
         `schedule`: seconds, a timedelta, `crontab(...)`, `schedule(...)` or cron's five fields as text, read in
-        `zone` (by its name; else in that of before, else the app's). An edit of an entry of the code holds until the
-        code's own entry changes. Raises ImproperlyConfigured for what cannot be, and
-        for schedules and arguments that cannot be kept as plain values.
+        `zone` (by its name; else in that of before, else the app's). If the time stays the same, ticks that are due
+        stay so. An edit of an entry of the code holds until the code's own entry changes. Raises ImproperlyConfigured
+        for what cannot be, and for schedules and arguments that cannot be kept as plain values.
         """
-        view = self._view(name)
-        before = None if view is None else entries.unpack(view.spec)
         given = {"task": task, "args": args, "kwargs": kwargs, "options": options, "catch_up": catch_up}
         given = {key: value for key, value in given.items() if value is not _KEEP}
-        spec = self._changed(name, before, schedule, relative, given)
-        if zone is not _KEEP:
-            spec = structs.replace(spec, zone=zone)
-            ticks.zone_of(spec, self._app)  # raises for one that is unknown here
-        if view is not None and before is not None:
-            over = entries.digest(before) if view.source != ticks.OPERATOR else before.over
-            spec = structs.replace(spec, over=over, app=before.app)
-        self._app.store.schedule_put(name, entries.pack(spec), ticks.OPERATOR)
-        return self._info(self._known(name))
+        while True:
+            view = self._view(name)
+            before = None if view is None else entries.unpack(view.spec)
+            spec = self._changed(name, before, schedule, relative, given)
+            if zone is not _KEEP:
+                spec = structs.replace(spec, zone=zone)
+                ticks.zone_of(spec, self._app)  # raises for one that is unknown here
+            if view is not None and before is not None:
+                over = entries.digest(before) if view.source != ticks.OPERATOR else before.over
+                spec = structs.replace(spec, over=over, app=before.app)
+            if self._replace(view, spec, ticks.OPERATOR, name):
+                return self._info(self._known(name))
 
     def remove(self, name: str) -> None:
         """Remove a schedule. One of the code comes back when a worker starts with that code; to stop it for good take
@@ -126,7 +127,7 @@ class Schedules:
     def run_now(self, name: str) -> AsyncResult[Any]:
         """Push the task once, apart from its ticks; also while it is paused."""
         view = self._known(name)
-        entry = self._code().get(name)
+        entry = ticks.of_the_code(self._app).get(name)
         tick = ticks.in_force(self._app, view, entry)
         if tick is None:
             spec = entries.unpack(view.spec)
@@ -142,24 +143,23 @@ class Schedules:
         self._app.publish((message,))
         return AsyncResult(message.id, self._app, self._app.tasks.get(made.task))
 
-    def sync(self) -> dict[str, Entry]:
-        """Put the entries of the code into the store where they differ, but for those that an operator has edited
-        since they last changed; returns them. What the code no longer has stays listed and is fired by nobody."""
-        code = self._code()
-        views = {view.name: view for view in self._app.store.schedules()} if code else {}
-        for name, entry in code.items():
-            spec = entries.spec_of(entry, self._app.zone(), str(self._app.main or ""))
-            if not _stands(views.get(name), entries.digest(spec)):
-                self._app.store.schedule_put(name, entries.pack(spec), ticks.APP)
-        return code
-
     # -- parts --------------------------------------------------------------------------------------------------------
-    def _code(self) -> dict[str, Entry]:
-        return ticks.of_the_code(self._app)
+    def _replace(self, view: ScheduleView | None, spec: Spec, source: str, name: str = "") -> bool:
+        """Put a spec in the place of the one that was read; False if somebody else was faster."""
+        before = None if view is None else entries.unpack(view.spec)
+        put = SchedulePut(
+            name=view.name if view is not None else name,
+            spec=entries.pack(spec),
+            source=source,
+            keep=before is not None and before.resumes == spec.resumes and entries.same_time(before, spec),
+            over=b"" if view is None else view.spec,
+        )
+        done: list[bool] = self._app.store.schedules_put([put])
+        return done[0]
 
     def _view(self, name: str) -> ScheduleView | None:
-        views: list[ScheduleView] = self._app.store.schedules()
-        return next((view for view in views if view.name == name), None)
+        views: list[ScheduleView] = self._app.store.schedules([name])
+        return views[0] if views else None
 
     def _known(self, name: str) -> ScheduleView:
         view = self._view(name)
@@ -212,20 +212,9 @@ class Schedules:
         zone = ticks.zone_of(spec, self._app)
         timing = structs.replace(spec, args=[], kwargs={}, options={})
         last_us = max(view.since_us, view.last_us or 0)
-        tick = ticks.Tick(entries.entry_of(view.name, timing), zone, view.since_us, last_us)
+        tick = ticks.Tick(entries.entry_of(view.name, timing), zone, view.since_us, last_us, view.spec)
         following = tick.after(tick.last_us)
         return None if following is None else moment(following, zone)
-
-
-def _stands(view: ScheduleView | None, digest: str) -> bool:
-    """True if what is stored need not be replaced by the code's entry with this digest."""
-    if view is None:
-        return False
-    try:
-        spec = entries.unpack(view.spec)
-    except DecodeError:
-        return False
-    return (spec.over if view.source == ticks.OPERATOR else entries.digest(spec)) == digest
 
 
 def _missing(name: str) -> ScheduleNotFound:

@@ -48,6 +48,8 @@ class Tick(NamedTuple):
     """Where intervals are counted from, and the instant after which ticks are due."""
     last_us: int
     """The last instant that has fired, else the start."""
+    spec: bytes
+    """The stored spec that it is of; once there is another, the store refuses it."""
 
     def after(self, instant_us: int) -> int | None:
         """The first nominal instant after another."""
@@ -55,17 +57,26 @@ class Tick(NamedTuple):
 
 
 def in_force(app: Any, view: ScheduleView, code: Entry | None) -> Tick | None:
-    """What this process fires for a stored schedule: the operator's entry if there is one, else the code's own. None
-    for an entry of some other code. Raises SmallageError for one that cannot be read."""
+    """What this process fires for a stored schedule: the operator's entry if there is one, else the code's own, and
+    where newer code has put another, that one. None for an entry of some other code, or of newer code that alone can
+    compute its arguments. Raises SmallageError for one that cannot be read."""
     spec = entries.unpack(view.spec)
-    start_us, last_us = view.since_us, max(view.since_us, view.last_us or 0)
-    if view.source == OPERATOR and spec.portable:
-        return Tick(entries.entry_of(view.name, spec, app), zone_of(spec, app), start_us, last_us)
-    if code is None:
+    if code is None and (view.source != OPERATOR or not spec.portable):
         return None
-    if view.source == OPERATOR:
-        return Tick(_edited(view.name, spec, code, app), zone_of(spec, app), start_us, last_us)
-    return Tick(code, app.zone(), start_us, last_us)
+    if code is not None and view.source != OPERATOR and entries.same_code(spec, own_spec(app, code)):
+        made, zone = code, app.zone()
+    elif spec.portable:
+        made, zone = entries.entry_of(view.name, spec, app), zone_of(spec, app)
+    elif code is not None and view.source == OPERATOR:
+        made, zone = _edited(view.name, spec, code, app), zone_of(spec, app)
+    else:
+        return None
+    return Tick(made, zone, view.since_us, max(view.since_us, view.last_us or 0), view.spec)
+
+
+def own_spec(app: Any, code: Entry) -> Spec:
+    """The spec of an entry of this process's code."""
+    return entries.spec_of(code, app.zone(), str(app.main or ""))
 
 
 def _edited(name: str, spec: Spec, code: Entry, app: Any) -> Entry:

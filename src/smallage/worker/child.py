@@ -67,6 +67,8 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     """Size of the board."""
     purge: bool = False
     """Remove what waits before anything is claimed."""
+    began: float
+    """When the worker began, by `monotonic()`."""
     first: bool = False
     """The worker's first child: it alone repeats what the store warns of at its opening."""
     pool: PoolName | None = None
@@ -299,7 +301,7 @@ class Child:
             from smallage import signals
             from smallage.worker.beat import Beat
 
-            beat = Beat(self.app)
+            beat = Beat(self.app, began=self.start.began)
             signals.beat_init.send(sender=beat)
             signals.beat_embedded_init.send(sender=beat)
             beat.run()

@@ -66,6 +66,7 @@ class Supervisor:
         self.host = this_host(os.getpid())
         self.plan: Plan | None = None
         self.code = 0
+        self._began = monotonic()
         self._children: list[ChildProcess] = []
         self._restarts = Restarts()
         self._poll = select.poll()
@@ -196,6 +197,7 @@ class Supervisor:
             pool=pool,
             purge=self.options.purge and number == 0 and not self._ready,
             first=plan is None,
+            began=self._began,
         )
         try:
             child = children.launch(start, spawned)

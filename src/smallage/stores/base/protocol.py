@@ -20,6 +20,8 @@ class Store(Pushing, Groups, Working, Sessions, Asking, Reading, Operating, Limi
 
     url: str
     """Where the store is, without secrets; fit for logs."""
+    epoch: str
+    """A name for what the store holds: another once somebody has emptied it and it was set up anew."""
 
     def setup(self) -> None:
         """Create or check the schema, write the epoch into an empty store; raise StoreRefused if the store is unfit."""

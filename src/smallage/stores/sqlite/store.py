@@ -70,6 +70,9 @@ INBOX_PEEK = query("inbox_peek")
 class SqliteStore(OpenedFile):
     """See `smallage.stores.base.Store`."""
 
+    epoch = ""
+    """A file that was replaced is refused, so that this never changes."""
+
     # -- in ---------------------------------------------------------------------------------------------------------
     def push(self, messages: Sequence[Message]) -> list[PushVerdict]:
         if len(messages) > MAX_PUSH:
