@@ -18,11 +18,11 @@ def before(
     kwargs: Mapping[str, Any],
     extras: Mapping[str, Any] | None,
     names: Sequence[str],
-    repeatable: bool,
+    stays: bool,
 ) -> Message:
     """Send `before_task_publish`; the message with the headers and properties that receivers changed in place.
 
-    With `repeatable` (a push by a task) changes are dropped: if that task is run again it must push the same.
+    Without `stays` (several pushed as one by a task) changes are dropped: a task that is run again must push the same.
     """
     found = extras or {}
     given = dict(found.get("h") or {})
@@ -39,7 +39,7 @@ def before(
         declare=[],
         retry_policy=None,
     )
-    if repeatable:
+    if not stays:
         return message
     wanted = {name: value for name, value in headers.items() if name not in fixed or name in given}
     own = {name: value for name, value in properties.items() if name not in _PROPERTIES and value is not None}

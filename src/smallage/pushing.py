@@ -109,7 +109,7 @@ def push_many(task: Task[Any, R], rows: Iterable[Any], call: dict[str, Any]) -> 
     def messages() -> Iterator[Message]:
         for place, (args, kwargs) in enumerate(_checked_rows(task, rows)):
             try:
-                yield app.message(envelope, args, kwargs, extras, prepared.names, prepared.warn_over)
+                yield app.message(envelope, args, kwargs, extras, prepared.names, prepared.warn_over, alone=False)
             except EncodeError as error:
                 raise type(error)(f"Row {place}: {error}") from None
 
@@ -151,7 +151,7 @@ def _template(app: Smallage, envelope: Envelope, extras: dict[str, Any] | None, 
     """What all like members share; its id is the group's."""
     if call.get("task_id") is not None and not is_uuid(str(call["task_id"])):
         raise ImproperlyConfigured("The id of a group must be a UUID in its usual spelling, in lower case.")
-    return app.message(envelope, (), {}, extras, (), 2**53, call)
+    return app.message(envelope, (), {}, extras, (), 2**53, call, alone=False)
 
 
 def _body(app: Smallage, then: Any) -> tuple[Message, Any]:

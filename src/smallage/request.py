@@ -99,6 +99,11 @@ class Request:
         self.hostname = hostname
         self.began = monotonic()
 
+    @cached_property
+    def retold(self) -> set[str]:
+        """Ids of what this run has pushed with headers that receivers of `before_task_publish` changed."""
+        return set()
+
     # -- identity -------------------------------------------------------------------------------------------------
     @cached_property
     def id(self) -> Any:

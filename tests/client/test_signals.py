@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from smallage import Task, signals
+from smallage import Task, current_task, signals
 from smallage.core import codec
 from smallage.core.errors import Ignore, PushConflict
 from smallage.core.message import Envelope, Message
@@ -308,6 +308,61 @@ def test_a_repeated_run_pushes_the_same_whatever_receivers_add(bench, show, publ
     assert first == second
     (child,) = bench.claim()
     assert child.id == codec.decode_result(first.result)
+    bench.settle(child, bench.execute(child))
+    assert bench.app.AsyncResult(child.id).get() == {"trace": "b"}  # what the first run said; the foreman had "a"
+
+
+def test_an_id_that_a_task_chooses_is_still_one_task(bench, show, published):
+    traces = iter("abcdef")
+    published.change = lambda headers: headers.update(trace=next(traces))
+
+    @bench.app.task(name="foreman")
+    def foreman():
+        show.apply_async((1,), task_id="chosen")
+        with pytest.raises(PushConflict):
+            show.apply_async((2,), task_id="chosen")
+        return "ended"
+
+    foreman.delay()
+    (claim,) = bench.claim()
+    assert bench.execute(claim) == bench.execute(claim)
+    (chosen,) = bench.claim()
+    bench.settle(chosen, bench.execute(chosen))
+    assert bench.app.AsyncResult("chosen").get() is None  # what receivers change does not stay
+
+
+def test_headers_that_a_receiver_adds_travel_with_what_tasks_send(bench, show, published):
+    """A request's id that is handed on, as programs do it: the receiver asks the running task for it."""
+
+    def hand_on(headers):
+        headers.setdefault("rid", getattr(current_task.request, "rid", None) if current_task else "outside")
+
+    published.change = hand_on
+
+    @bench.app.task(name="foreman")
+    def foreman():
+        return [show.delay().id, show.s().apply_async(countdown=0).id, bench.app.send_task("show").id]
+
+    @bench.app.task(name="failing")
+    def failing():
+        raise ValueError
+
+    @bench.app.task(bind=True, name="replacing")
+    def replacing(self):
+        raise self.replace(show.s())
+
+    sent = foreman.apply_async(headers={"rid": "first"})
+    bare = foreman.delay()
+    steps = (show.si() | show.si() | show.si()).apply_async(headers={"rid": "second"})
+    failed = failing.apply_async(headers={"rid": "third"}, link_error=show.si().set(task_id="after"))
+    other = replacing.apply_async(headers={"rid": "fourth"})
+    bench.run()
+    assert [bench.app.AsyncResult(one).get() for one in sent.get()] == [{"rid": "first"}] * 3
+    assert [bench.app.AsyncResult(one).get() for one in bare.get()] == [{"rid": "outside"}] * 3
+    assert (steps.get(), steps.parent.get()) == ({"rid": "second"}, {"rid": "second"})
+    failed.get(propagate=False)
+    assert bench.app.AsyncResult("after").get() == {"rid": "third"}
+    assert other.get() == {"rid": "fourth"}
 
 
 def test_a_push_that_was_refused_is_not_told_as_done(bench, show, published):

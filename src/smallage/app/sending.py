@@ -44,6 +44,12 @@ def refuse(verdict: str, task_id: str) -> None:
     )
 
 
+def _is_again(verdict: str, message: Message) -> bool:
+    """True of a push by a repeated run whose id is made of what it is: it differs in what receivers changed alone."""
+    request = running.get()
+    return verdict == "conflict" and request is not None and message.id in request.retold
+
+
 class Sending(Patient):
     """Messages out of calls, and their way into the store."""
 
@@ -59,9 +65,11 @@ class Sending(Patient):
         warn_over: int,
         call: Mapping[str, Any] | None = None,
         fixed: str | None = None,
+        alone: bool = True,
     ) -> Message:
         """The message of a call. Inside a task it knows its parent, and its id is the same if the run is repeated.
-        `fixed` is an id that a workflow gave it."""
+        `fixed` is an id that a workflow gave it. `alone`: it is pushed by itself or goes with the end of a run, so that
+        what receivers of `before_task_publish` change may stay also inside a task."""
         request = running.get()
         if (request is not None and request.claim is not None) or (call and ("root_id" in call or "parent_id" in call)):
             extras = self.family(extras, call)
@@ -81,7 +89,11 @@ class Sending(Patient):
         else:
             message = Message(request.next_child(digest(Message("", payload, envelope))), payload, envelope)
         if signals.before_task_publish.receivers:
-            message = announce.before(message, args, kwargs, extras, names, inside)
+            stays = not inside or (alone and chosen is None)
+            told = announce.before(message, args, kwargs, extras, names, stays)
+            if inside and told is not message and request is not None:
+                request.retold.add(message.id)
+            message = told
         if len(payload) >= codec.WORTH and (how := self._compression(envelope.name, call)):
             message = structs.replace(message, payload=codec.squeeze_payload(message.payload, how))
         return message
@@ -145,7 +157,7 @@ class Sending(Patient):
         except StoreUnavailable as error:
             verdicts = self.patiently(lambda: store.push(messages), retry, policy, error, began)
         for verdict, message in zip(verdicts, messages, strict=True):
-            if verdict != "ok" and verdict != "dup":
+            if verdict != "ok" and verdict != "dup" and not _is_again(verdict, message):
                 refuse(verdict, message.id)
         if signals.after_task_publish.receivers:
             announce.after(messages)

@@ -40,7 +40,7 @@ def follows_success(request: Request, value: Any) -> tuple[Message, ...]:
         return ()
     rest = _rest_of(request, trees.unpack_next) if "n" in extras else []
     links = [trees.unpack(link) for link in extras.get("k", ())]
-    make, ids = Maker(request.app), _ids_of(request)
+    make, ids = Maker(request.app, alone=True), _ids_of(request)
     then = plan.after_success(rest, links, value, Origin(request.root_id, request.id), make, ids)
     for chain in (*links, rest):
         if chain:
@@ -114,7 +114,7 @@ def call_errbacks(request: Request, error: BaseException, text: str | None) -> t
             call(request, error, text, *head.args, **head.kwargs)
         except Exception:
             logger.exception("An error callback of %s[%s] failed: %s", request.task, request.id, head.task)
-    make = Maker(request.app)
+    make = Maker(request.app, alone=True)
     origin = Origin(request.root_id, request.id)
     return plan.errback_messages(sent, request.id, origin, make, _ids_of(request))
 

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 class Maker:
     """Makes messages of steps, by what the app knows of their tasks."""
 
-    def __init__(self, app: Smallage) -> None:
-        self.app = app
+    def __init__(self, app: Smallage, alone: bool = False) -> None:
+        """`alone`: they are pushed one by one, or with the end of a run."""
+        self.app, self.alone = app, alone
 
     def __call__(
         self, step: Step, args: Sequence[Any], extras: dict[str, Any], origin: Origin, whole: bool = True
@@ -55,6 +56,7 @@ class Maker:
             min(self.app.conf.task_payload_warning or 2**53, self.app.conf.task_payload_limit or 2**53),
             call,
             task_id,
+            self.alone,
         )
         group = step.options.get("group_id")
         if group is None or "group_index" not in step.options:

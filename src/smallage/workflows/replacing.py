@@ -45,7 +45,7 @@ def replacement(request: Request, sig: Mapping[str, Any]) -> Chain:
 
 def replaced(request: Request, chain: Chain) -> Message:
     """The message that sets the replacement of a run going."""
-    return plan.first(chain, (), Origin(request.root_id, request.id), Maker(request.app))
+    return plan.first(chain, (), Origin(request.root_id, request.id), Maker(request.app, alone=True))
 
 
 def replace_running(task: Any, sig: Any) -> Any:

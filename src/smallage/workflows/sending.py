@@ -56,8 +56,8 @@ def origin_of(chain: Chain, call: Mapping[str, Any]) -> Origin:
 
 def start(app: Smallage, chain: Chain, args: Sequence[Any], origin: Origin, call: Mapping[str, Any]) -> None:
     """Push what sets a frozen chain going."""
-    make = Maker(app)
     head = chain[0]
+    make = Maker(app, alone=isinstance(head, Step))
     if isinstance(head, Step):
         app.publish((plan.first(chain, args, origin, make),), call.get("retry"), call.get("retry_policy"))
     else:
