@@ -10,7 +10,7 @@ import pytest
 from smallage import Smallage
 from smallage.app.destinations import Exchange, Queue
 from smallage.app.refused import NotOffered
-from smallage.core.errors import QueueNotFound
+from smallage.core.errors import ImproperlyConfigured, QueueNotFound
 from smallage.stores import base
 
 
@@ -69,6 +69,22 @@ def test_queues_that_a_worker_serves() -> None:
     assert "c" not in app.amqp.queues
     assert app.amqp.queues["c"].name == "c"
     assert app.amqp.Queues().keys() == app.amqp.queues.keys()
+
+
+def test_queues_are_chosen_as_a_worker_starts() -> None:
+    app = an_app(task_queues=["a", "b"])
+    queues = app.amqp.queues
+    queues.deselect(["a", "b"])
+    assert not queues
+    with pytest.raises(ImproperlyConfigured, match="leaves no queue"):
+        app.selection.served(["a", "b"])
+    assert queues.select_add("w1.dq").name == "w1.dq"
+    queues.add(Queue("a"))
+    assert list(app.amqp.queues) == ["a", "w1.dq"]
+    assert app.selection.served(["from", "the", "command", "line"]) == ("from", "the", "command", "line", "w1.dq", "a")
+    app.amqp.queues.select("b")
+    assert list(app.amqp.queues) == ["b"]
+    assert app.selection.served(["celery"]) == ("b",)
 
 
 def test_a_queue_that_the_settings_forbid() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
-from smallage import Smallage, chain, chord, group
+from smallage import Smallage, Task, chain, chord, group
 from smallage.core import trees
 from smallage.core.errors import (
     ChordError,
@@ -16,6 +17,7 @@ from smallage.core.errors import (
     ImproperlyConfigured,
     PayloadTooLarge,
     PushConflict,
+    SmallageWarning,
     StoreFull,
     TaskRevokedError,
 )
@@ -686,3 +688,25 @@ def test_what_expires_at_once_does_not_run(bench, tasks, expires):
     bench.later(1)
     bench.run()
     assert result.state == "REVOKED"
+
+
+def test_an_own_apply_async_is_told_that_workflows_do_not_ask_it(bench):
+    calls = []
+
+    class Counted(Task):
+        def apply_async(self, *args, **kwargs):
+            calls.append(args)
+            return super().apply_async(*args, **kwargs)
+
+    task = bench.app.task(name="counted", base=Counted)(lambda n=0: n)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        task.delay(1)
+        task.s(2).apply_async()
+    assert len(calls) == 2
+    with pytest.warns(SmallageWarning, match=r"Counted\.apply_async is called for single calls, not for later steps"):
+        (task.s(1) | task.s()).apply_async()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        group(task.s(1), task.s(2)).apply_async()
+    assert len(calls) == 2

@@ -9,9 +9,41 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from smallage.app.destinations import Exchange, Queue
 from smallage.app.refused import NotOffered
 from smallage.core import options
+from smallage.core.errors import ImproperlyConfigured
+from smallage.core.ids import check_queue
 
 if TYPE_CHECKING:
     from smallage.app.base import Smallage
+
+
+class Selection:
+    """What receivers of `celeryd_init`, `worker_init` and `celeryd_after_setup` say of the queues of their worker."""
+
+    def __init__(self) -> None:
+        self._only: tuple[str, ...] | None = None
+        self._added: list[str] = []
+        self._removed: set[str] = set()
+
+    def select(self, names: Sequence[str]) -> None:
+        self._only, self._added, self._removed = tuple(names), [], set()
+
+    def add(self, name: str) -> None:
+        self._added.append(name)
+        self._removed.discard(name)
+
+    def remove(self, names: Sequence[str]) -> None:
+        self._removed.update(names)
+
+    def of(self, queues: Sequence[str]) -> tuple[str, ...]:
+        """The queues to serve instead of these."""
+        names = queues if self._only is None else self._only
+        return tuple(dict.fromkeys(name for name in (*names, *self._added) if name not in self._removed))
+
+    def served(self, queues: Sequence[str]) -> tuple[str, ...]:
+        """The same. Raises ImproperlyConfigured if none is left."""
+        if not (found := self.of(queues)):
+            raise ImproperlyConfigured("app.amqp.queues.deselect leaves no queue to serve; select or add one.")
+        return found
 
 
 class Queues(dict[str, Queue]):
@@ -20,9 +52,33 @@ class Queues(dict[str, Queue]):
 
     def __init__(self, app: Smallage) -> None:
         self.app = app
-        conf = app.conf
+        super().__init__()
+        self._read()
+
+    def _read(self) -> None:
+        conf = self.app.conf
         names = tuple(map(str, conf.task_queues)) or (conf.task_default_queue,)
-        super().__init__({name: destination(app, name) for name in names})
+        self.clear()
+        self.update((name, destination(self.app, name)) for name in self.app.selection.of(names))
+
+    def select(self, include: Sequence[str] | str) -> None:
+        """Have the worker that is starting serve these alone; for receivers of `celeryd_after_setup`."""
+        self.app.selection.select(_names(include))
+        self._read()
+
+    def deselect(self, exclude: Sequence[str] | str) -> None:
+        """Have the worker that is starting not serve these."""
+        self.app.selection.remove(_names(exclude))
+        self._read()
+
+    def select_add(self, queue: Any, **_: Any) -> Queue:
+        """Have the worker that is starting serve this queue as well."""
+        name = check_queue(getattr(queue, "name", queue))
+        self.app.selection.add(name)
+        self._read()
+        return self[name]
+
+    add = select_add
 
     def __missing__(self, name: str) -> Queue:
         if not self.app.conf.task_create_missing_queues:
@@ -85,6 +141,10 @@ class Amqp:
             f"app.amqp.{name} is not offered: there is no broker with messages and exchanges. app.send_task pushes; "
             "app.amqp.queues and app.amqp.router.route(...) tell where tasks go."
         )
+
+
+def _names(given: Sequence[str] | str) -> list[str]:
+    return [check_queue(getattr(one, "name", one)) for one in ([given] if isinstance(given, str) else given)]
 
 
 def destination(app: Smallage, name: str) -> Queue:

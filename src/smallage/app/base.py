@@ -19,7 +19,7 @@ from smallage.core.errors import ImproperlyConfigured, SmallageWarning
 from smallage.result import AsyncResult
 
 if TYPE_CHECKING:
-    from smallage.app.amqp import Amqp
+    from smallage.app.amqp import Amqp, Selection
     from smallage.app.backend import Backend
     from smallage.app.connection import Connection
     from smallage.app.insides import Loader, Log
@@ -164,6 +164,13 @@ class Smallage(Discovering, WithoutParts):
         from smallage.app.amqp import Amqp
 
         return Amqp(self)
+
+    @cached_property
+    def selection(self) -> Selection:
+        """What receivers of signals say of the queues that their worker is to serve."""
+        from smallage.app.amqp import Selection
+
+        return Selection()
 
     @property
     def backend(self) -> Backend:

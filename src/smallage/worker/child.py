@@ -137,7 +137,7 @@ def _load(start: Start, line: Line, board: Board) -> tuple[Any, Plan, WorkerView
             of_the_code(app)  # a fault in an entry is told at the start
         plan = plan_for(app, options, start.pool)
         heralding.set_up(view)
-        return app, plan, view
+        return app, msgspec.structs.replace(plan, queues=app.selection.served(plan.queues)), view
     except ImproperlyConfigured as error:
         _refuse(line, board, USAGE, str(error))
     except BaseException as error:  # SystemExit in a module too

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import structs
 
 from smallage.core import calls, options
+from smallage.core.errors import SmallageWarning
 from smallage.core.message import FOLLOW_ANY, FOLLOW_DEAD, Envelope, Message
 from smallage.core.plan import Origin
 from smallage.core.trees import EXPAND, MAP, PLACE, STARMAP, UPSTREAM, Step
@@ -81,6 +83,7 @@ class Maker:
         if task is None:
             envelope, extras = self.app.call_by_name(name, args, kwargs, call)
             return envelope, extras, ()
+        warn_of_own_sending(type(task))
         prepared = task.current()
         envelope, extras = task.call(prepared, args, kwargs, call)
         return envelope, extras, prepared.names
@@ -106,6 +109,25 @@ class Maker:
         queue, priority = self._where(step)
         envelope = seat_envelope(step.task, queue, priority, self.app.conf.result_expires)
         return Message(step.id, b"", envelope, step.options["group_id"], step.options["group_index"], waits=True)
+
+
+_seen: set[Any] = set()
+"""What `apply_async` is, of the tasks that came by."""
+
+
+def warn_of_own_sending(kind: type[Any]) -> None:
+    """Say once that a class's own `apply_async` is not asked for a part of a workflow."""
+    if kind.apply_async in _seen:
+        return
+    _seen.add(kind.apply_async)
+    if not kind.apply_async.__module__.startswith("smallage."):
+        warnings.warn(
+            f"{kind.apply_async.__qualname__} is called for single calls, not for later steps, callbacks and members "
+            "of groups: these are sent with what they belong to. What all of them shall carry a receiver of "
+            "before_task_publish can put into their headers.",
+            SmallageWarning,
+            stacklevel=2,
+        )
 
 
 @lru_cache(maxsize=256)
