@@ -147,7 +147,7 @@ print(*(str(queue) for queue in app.conf.task_queues))
         ("from kombu.serialization import register", "tasks travel as JSON types"),
         ("from kombu.utils.json import register_type", "tasks travel as JSON types"),
         ("from kombu import Connection", "there is no broker"),
-        ("from billiard.einfo import ExceptionInfo", "multiprocessing of the standard library"),
+        ("from billiard.compat import isblocking", "multiprocessing of the standard library"),
     ],
 )
 def test_what_programs_import_and_is_not_there_says_what_to_use(line: str, told: str) -> None:
@@ -163,7 +163,9 @@ except ImportError as error:
 def test_what_programs_import_of_kombu_and_billiard() -> None:
     code = """
 import billiard as multiprocessing
+from billiard import VERSION
 from billiard.context import Process
+from billiard.einfo import ExceptionInfo, ExceptionWithTraceback
 from billiard.exceptions import TimeoutError
 from billiard.pool import Pool
 from kombu import Exchange, Queue, uuid

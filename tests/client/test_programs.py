@@ -102,6 +102,11 @@ def test_results_have_no_keys(name: str) -> None:
         getattr(an_app().backend, name)
 
 
+def test_libraries_ask_a_task_for_its_app() -> None:
+    one = an_app()
+    assert one.task(name="asked")(lambda: None)._get_app() is one
+
+
 def test_all_that_is_known_of_a_task() -> None:
     one = an_app()
     meta = one.AsyncResult("nobody")._get_task_meta()

@@ -218,7 +218,7 @@ NAMES: Final[dict[str, dict[str, str]]] = {
         "delta_resolution remaining weekday add_seconds_to_datetime subtract_datetimes ffwd utcoffset adjust_timestamp "
         "yearmonth",
     ),
-    "worker": _each(_PARTS, "autoscale components consumer heartbeat loops pidbox request state strategy worker"),
+    "worker": _each(_PARTS, "autoscale components consumer heartbeat loops pidbox state strategy"),
     "worker.control": _each(
         "app.control and app.control.inspect() ask and order; control_command and inspect_command add commands",
         "Panel controller_info_t ok nok report conf query_task revoke revoke_by_stamped_headers terminate rate_limit "

@@ -37,6 +37,11 @@ class Hooks:
         """A name for logs, of a call that is given none; None for the task's own."""
         return None
 
+    def _get_app(self) -> Smallage:
+        """The app, as libraries for Celery ask its tasks for it."""
+        app: Smallage = self.app
+        return app
+
     def annotate(self) -> None:
         """Give the task what `task_annotations` says of it."""
         from smallage.app.annotating import annotate

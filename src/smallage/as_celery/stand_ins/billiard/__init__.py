@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from smallage.app import launching
 
+VERSION = (4, 2, 0)
+__version__ = "4.2.0"
+
 
 def current_process() -> Any:
     """The process that runs this; in a worker's its number, from 0, is `.index`."""
@@ -17,7 +20,7 @@ def current_process() -> Any:
     return process
 
 
-__all__ = ["current_process"]
+__all__ = ["VERSION", "current_process"]
 
 if not TYPE_CHECKING:
 

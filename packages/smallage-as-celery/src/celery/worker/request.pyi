@@ -1,0 +1,1 @@
+from smallage.as_celery.worker.request import *
