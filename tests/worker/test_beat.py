@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from smallage.app import Smallage
-from smallage.core import entries
+from smallage.core import codec, entries
 from smallage.core.canvas import chord, group
 from smallage.core.entries import BeatLazyFunc
 from smallage.core.errors import ImproperlyConfigured, StoreUnavailable
@@ -70,8 +70,6 @@ def pushed(store):
 
 
 def payloads(store):
-    from smallage.core import codec
-
     return [codec.decode_payload(store.payload(view.id)[0]) for view in pushed(store)]
 
 
@@ -761,6 +759,9 @@ def test_a_child_of_an_old_worker_does_not_bring_its_code_back(store, clock, mon
     advance(600)
     assert beat(60, now[0]) == "every 60 s"  # rolled back
     assert beat(30, second) == "every 60 s"
+    assert beat(20, now[0]) == "every 20 s"  # the code of one worker was changed where it is
+    clock.back(0.5)  # the same age, reckoned by a clock that was set a little
+    assert beat(60, now[0]) == "every 60 s"
 
 
 def test_a_child_does_not_bring_back_what_was_removed(store, monkeypatch):
@@ -807,6 +808,83 @@ def test_objects_without_a_text_of_their_own_are_the_same_in_every_process(store
     specs = [entries.spec_of(entries.entry("x", {"task": "work", "schedule": Sun()}), dt.UTC) for _ in range(2)]
     assert specs[0] == specs[1]
     assert "0x" not in specs[0].custom
+
+
+# -- clocks that jump ---------------------------------------------------------------------------------------------
+def test_a_clock_that_is_set_back_repeats_no_tick(store, clock):
+    entries = {
+        "cron": {"task": "work", "schedule": crontab(), "catch_up": "all"},
+        "every": {"task": "work", "schedule": 60, "catch_up": "all"},
+    }
+    beats = [Beat(an_app(store, entries)) for _ in range(2)]
+    beats[0].step()
+    begin = clock.now_us
+    for minutes in (5, -3, 1, 1, 2, -30, 29, 3):
+        (clock.advance if minutes > 0 else clock.back)(60 * abs(minutes))
+        for beat in beats:
+            beat.step()
+        beats.append(Beat(an_app(store, entries)))  # one that starts just then
+        beats.pop(0)
+        beats[-1].step()
+    minutes = [begin + n * 60_000_000 for n in range(1, 9)]
+    assert {view.id for view in pushed(store)} == {tick_id(n, one) for n in ("cron", "every") for one in minutes}
+    assert {view.fired for view in store.schedules()} == {8}
+
+
+def test_a_clock_that_jumps_ahead_is_an_absence(store, clock):
+    entries = {
+        policy: {"task": "work", "schedule": crontab(0, "*"), "catch_up": policy}
+        for policy in ("none", "latest", "all")
+    }
+    beats = [Beat(an_app(store, entries)) for _ in range(2)]
+    beats[0].step()
+    clock.advance(DAY + 600)
+    for beat in beats:
+        beat.step()
+    assert {view.name: view.fired for view in store.schedules()} == {"none": 0, "latest": 1, "all": 24}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_changes_and_deaths_and_jumps_send_no_instant_twice(store, clock, seed):
+    """Everything at once: each tick is there once, and is of the spec that stood when it was sent."""
+    rng = random.Random(seed)
+    app = an_app(store, {"x": {"task": "work", "schedule": 60, "args": (0,), "catch_up": "all"}})
+    entries = app.conf.beat_schedule
+    mortals = [Mortal(store, rng) for _ in range(3)]
+    beats = [Beat(an_app(mortal, entries)) for mortal in mortals]
+    beats[0].step()
+    newest, paused = 0, False
+    for turn in range(1, 120):
+        before = {view.id for view in pushed(store)}
+        match rng.choice(("edit", "time", "pause", "kill", "back", "pass", "pass", "pass")):
+            case "edit":
+                app.schedules.set("x", args=(turn,))
+                newest = turn
+            case "time":
+                app.schedules.set("x", rng.choice((crontab(), crontab("*/2"), 60, 90)))
+            case "pause":
+                (app.schedules.resume if paused else app.schedules.pause)("x")
+                paused = not paused
+            case "kill":
+                mortals[rng.randrange(3)].doomed = True
+            case "back":
+                clock.back(rng.choice((1, 59, 200)))
+        clock.advance(rng.choice((1, 30, 61, 125)))
+        for n in rng.sample(range(3), 2):
+            if rng.random() < 0.7:
+                beats[n].forget()  # it hears of a change; else it works on with what it knows
+            try:
+                beats[n].step()
+            except StoreUnavailable:
+                assert mortals[n].dead
+                mortals[n] = Mortal(store, rng)
+                beats[n] = Beat(an_app(mortals[n], entries))
+        new = [view.id for view in pushed(store) if view.id not in before]
+        assert not (new and paused)
+        assert all(codec.decode_payload(store.payload(one)[0])[0] == [newest] for one in new)
+    [view] = store.schedules()
+    assert view.fired >= len(pushed(store)) > 10  # an instant that came again, under another time, has its task already
+    assert store.audit() == []
 
 
 # -- a store that was emptied -------------------------------------------------------------------------------------

@@ -153,6 +153,36 @@ def test_beat_says_what_comes_next_and_ends_when_told(app: Any, run: Run, moment
     assert not pidfile.exists()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT, signal.SIGHUP])
+def test_beat_ends_when_its_terminal_does(
+    app: Any, run: Run, moments: Moments, tmp_path: Path, number: signal.Signals
+) -> None:
+    pidfile = tmp_path / "beat.pid"
+    beat = run("beat", "--pidfile", str(pidfile), BEATING_EVERY="0.1")
+    until(lambda: fired(app) >= 2)  # the first may be sent before signals are heard
+    beat.send_signal(signal.SIGUSR1)
+    count = fired(app)
+    until(lambda: fired(app) > count)
+    beat.send_signal(number)
+    said = beat.communicate(timeout=PATIENCE)[1]
+    assert beat.returncode == 0
+    assert "Thread 0x" in said
+    assert not pidfile.exists()
+
+
+def test_beat_under_nohup_outlives_its_terminal(app: Any, run: Run, moments: Moments) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        beat = run("beat", BEATING_EVERY="0.1")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    until(lambda: fired(app) >= 2)
+    beat.send_signal(signal.SIGHUP)
+    count = fired(app)
+    until(lambda: fired(app) > count + 1)
+    end(beat)
+
+
 def test_beat_that_still_starts_ends_when_told(app: Any, run: Run, moments: Moments, tmp_path: Path) -> None:
     pidfile = tmp_path / "beat.pid"
     beat = run("beat", "--pidfile", str(pidfile), BEATING_STARTS_LONG="1")

@@ -51,7 +51,7 @@ def beat(ctx: click.Context, /, where: str | None, **found: Any) -> None:
     """Send the tasks of APP's schedules when they are due. Workers do this too, unless started with --no-beat; any
     number of both may run, each tick is sent once.
 
-    TERM or INT: end.
+    TERM, INT, QUIT or HUP (unless nohup has it ignored): end. USR1: print the stacks of all threads.
     """
     if found["workdir"]:
         os.chdir(found["workdir"])
@@ -114,10 +114,14 @@ def _greet(made: Beat, ahead: list[tuple[int, str, str]]) -> None:
 
 def _run(made: Beat) -> None:
     """Until a signal says to end."""
+    from smallage.worker.settle_in import dump_stacks_on_usr1
+
     told = threading.Event()
     if threading.current_thread() is threading.main_thread():  # in another one signals are the program's
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: told.set())
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, lambda *_: told.set())
+        dump_stacks_on_usr1()
     thread = made.start()
     told.wait()
     made.stop()

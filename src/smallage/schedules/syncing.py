@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import structs
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from smallage.stores.base import ScheduleView
 
 logger = logging.getLogger("smallage.beat")
+
+_SAME_US: Final = 1_000_000
+"""Beginnings so near to each other are those of one service, reckoned at different times."""
 
 
 def sync(app: Any, code: Mapping[str, Entry], age_us: int = 0, missing: bool = True) -> None:
@@ -59,7 +62,7 @@ def _put(name: str, own: Spec, view: ScheduleView | None, began_us: int, missing
         return SchedulePut(name=name, spec=mine, source=ticks.APP, over=view.spec)
     if (stored.over if view.source == ticks.OPERATOR else entries.digest(stored)) == entries.digest(own):
         return None
-    if stored.began_us > began_us:
+    if stored.began_us > began_us + _SAME_US:
         return None
     if stored.app and own.app and stored.app != own.app:
         logger.warning(

@@ -146,6 +146,7 @@ class Supervisor:
             self._stop(1)
             return
         logger.warning("SIGHUP: replacing all children")
+        self._began = monotonic()
         for child in self._children:
             child.line.say_later(Word("recycle"))
 

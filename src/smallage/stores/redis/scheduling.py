@@ -18,7 +18,7 @@ _FIRED: dict[int, FireVerdict] = {
     ord("c"): "changed",
 }
 _PAGE = 250
-"""Schedules read by one script: less than a millisecond of the server's time."""
+"""Schedules read by one script: about a millisecond of the server's time."""
 
 
 class Scheduling(Partition):
