@@ -208,12 +208,13 @@ def _give_up(app: Smallage, template: Message, offset: int) -> None:
         pass  # the first error says it
 
 
-def push_group(app: Smallage, batch: GroupBatch, call: Mapping[str, Any]) -> None:
-    """Push a step of a group, patiently. Raises as `publish` does."""
+def push_group(app: Smallage, batch: GroupBatch, call: Mapping[str, Any], again: bool = False) -> None:
+    """Push a step of a group, patiently. Raises as `publish` does. `again`: if the id is taken, then by the same group,
+    pushed by an earlier run, which differs in what receivers changed alone."""
     from smallage.app import refuse
 
     verdict = app.patiently(lambda: app.store.group_push(batch), call.get("retry"), call.get("retry_policy"))
-    if verdict not in ("ok", "dup"):
+    if verdict not in ("ok", "dup") and not (again and verdict == "conflict"):
         refuse(verdict, batch.id)
     if signals.after_task_publish.receivers:
         announce.after([*(one for one in batch.members if not one.waits), *batch.also])

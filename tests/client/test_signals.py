@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from smallage import Task, current_task, signals
+from smallage import Task, chord, current_task, group, signals
 from smallage.core import codec
 from smallage.core.errors import Ignore, PushConflict
 from smallage.core.message import Envelope, Message
@@ -363,6 +363,39 @@ def test_headers_that_a_receiver_adds_travel_with_what_tasks_send(bench, show, p
     failed.get(propagate=False)
     assert bench.app.AsyncResult("after").get() == {"rid": "third"}
     assert other.get() == {"rid": "fourth"}
+
+
+@pytest.mark.parametrize("shape", ["chord", "group", "like", "chain"])
+def test_a_repeated_run_sends_a_workflow_once(bench, show, published, shape):
+    traces = iter(range(1000))
+    published.change = lambda headers: headers.update(trace=next(traces))
+
+    @bench.app.task(name="gather")
+    def gather(values):
+        return values
+
+    @bench.app.task(name="foreman")
+    def foreman():
+        made = {
+            "chord": lambda: chord([show.si() | show.si(), show.si(1)], gather.s()),
+            "group": lambda: group(show.si(1).set(priority=2), show.si(2)),
+            "like": lambda: group(show.si(1), show.si(2), show.si(3)),
+            "chain": lambda: show.si() | show.si(),
+        }[shape]()
+        return made.apply_async().id
+
+    foreman.delay()
+    (claim,) = bench.claim()
+    first, second = bench.execute(claim), bench.execute(claim)
+    assert first == second
+    sent = codec.decode_result(first.result)
+    bench.settle(claim, second)
+    bench.run()
+    of_group = shape in ("group", "like")
+    found = bench.app.GroupResult(sent).get() if of_group else bench.app.AsyncResult(sent).get()
+    told = found if isinstance(found, list) else [found]
+    assert all(isinstance(one["trace"], int) for one in told)
+    assert bench.app.store.counts().get("celery", {}).get("ready", 0) == 0
 
 
 def test_a_push_that_was_refused_is_not_told_as_done(bench, show, published):

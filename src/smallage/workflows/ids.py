@@ -32,6 +32,17 @@ def fresh_ids(chain: Chain) -> Callable[[str], str]:
     return derived(request.next_child(sha256(trees.pack(chain)).digest()[:8]))
 
 
+def chosen_ids(chain: Chain) -> bool:
+    """True of a tree, not frozen yet, in which somebody has chosen an id."""
+    for one in chain:
+        if isinstance(one, Fan):
+            if one.id is not None or any(chosen_ids(inner) for inner in (*one.members, one.body or [])):
+                return True
+        elif "task_id" in one.options:
+            return True
+    return False
+
+
 def check_ids(chain: Chain) -> None:
     """Raise ImproperlyConfigured for chosen ids that cannot be."""
     for one in chain:

@@ -20,7 +20,7 @@ from smallage.pushing import push_group
 from smallage.request import running
 from smallage.stores.base import GroupBatch
 from smallage.workflows.handles import handle_of
-from smallage.workflows.ids import check_ids, fresh_ids
+from smallage.workflows.ids import check_ids, chosen_ids, fresh_ids
 from smallage.workflows.making import Maker
 from smallage.workflows.pinning import pin
 
@@ -33,9 +33,10 @@ def send_chain(app: Smallage, chain: Chain, args: Sequence[Any] = (), call: Mapp
     if not chain:
         return None
     check_ids(chain)
+    alone = not chosen_ids(chain)
     trees.freeze(pin(app, chain), fresh_ids(chain))
     handle = handle_of(app, chain)
-    start(app, chain, args, origin_of(chain, call or {}), call or {})
+    start(app, chain, args, origin_of(chain, call or {}), call or {}, alone)
     request = running.get()
     if request is not None and request.claim is not None:
         request.add_child(handle, call or {})
@@ -54,10 +55,12 @@ def origin_of(chain: Chain, call: Mapping[str, Any]) -> Origin:
     return Origin(root, parent)
 
 
-def start(app: Smallage, chain: Chain, args: Sequence[Any], origin: Origin, call: Mapping[str, Any]) -> None:
-    """Push what sets a frozen chain going."""
+def start(
+    app: Smallage, chain: Chain, args: Sequence[Any], origin: Origin, call: Mapping[str, Any], alone: bool = False
+) -> None:
+    """Push what sets a frozen chain going. `alone`: its ids say what it is, so that receivers' changes may stay."""
     head = chain[0]
-    make = Maker(app, alone=isinstance(head, Step))
+    make = Maker(app, alone=alone)
     if isinstance(head, Step):
         app.publish((plan.first(chain, args, origin, make),), call.get("retry"), call.get("retry_policy"))
     else:
@@ -76,10 +79,16 @@ def push_fan(
     keep_us = options.keep_us(app.conf.result_expires, False)
     batches = plan.batches(fan, args, origin, make)
     opening = next(batches)
+    request = running.get()
+    again = make.alone and request is not None and bool(request.retold)
+    if again and not opening.seal:  # with other headers the parts would be others
+        again, make = False, Maker(app)
+        batches = plan.batches(fan, args, origin, make)
+        opening = next(batches)
     if not opening.seal:
         check_fan(fan, args, origin, make)  # it takes several acts: none without the last
     for batch in itertools.chain((opening,), batches):
-        push_group(app, _stored(batch, keep_us), call)
+        push_group(app, _stored(batch, keep_us), call, again)
 
 
 def check_fan(head: Fan | Step, args: Sequence[Any], origin: Origin, make: Maker) -> None:
@@ -200,11 +209,12 @@ def _send_group(app: Smallage, sig: group, args: Any, kwargs: Any, given: dict[s
 
     call = {**sig.options, **given}
     name = call.pop("task_id", None)
-    if not {"link", "link_error"} & given.keys():
+    request = running.get()
+    heard = request is not None and request.claim is not None and bool(signals.before_task_publish.receivers)
+    if not {"link", "link_error"} & given.keys() and (name is not None or not heard):
         members = sig.flat(args, kwargs, **given)
         if len(members) >= SHORT_WAY and alike(members):
             handle = send_alike(app, members, name)
-            request = running.get()
             if request is not None and request.claim is not None:
                 request.add_child(handle, given)
             return handle
