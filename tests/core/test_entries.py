@@ -85,7 +85,7 @@ def test_faults_are_named_with_their_entry(given, said):
 
 
 def test_names_are_texts():
-    for name in ("", 7, "x" * 201):
+    for name in ("", 7, "x" * 201, "\ud800"):
         with pytest.raises(ImproperlyConfigured, match="name"):
             entry(name, {"task": "t", "schedule": 1})
 

@@ -14,7 +14,7 @@ from smallage.app import Smallage
 from smallage.core import codec, entries
 from smallage.core.canvas import chord, group
 from smallage.core.entries import BeatLazyFunc
-from smallage.core.errors import ImproperlyConfigured, StoreUnavailable
+from smallage.core.errors import ImproperlyConfigured, StoreFull, StoreUnavailable
 from smallage.core.schedule import BaseSchedule, instant, moment
 from smallage.schedules import crontab, schedule, ticks
 from smallage.schedules.ticks import tick_id
@@ -317,6 +317,46 @@ def test_a_tick_that_cannot_be_sent_does_not_hold_up_the_others(store, clock, ca
     beat.step()
     assert [view.id for view in pushed(store)] == [tick_id("b", clock.now_us)]
     assert sum("'a' cannot send" in record.getMessage() for record in caplog.records) == 1
+
+
+def test_a_tick_that_the_store_does_not_take_does_not_hold_up_the_others(store, clock, caplog):
+    class Picky(Wrapper):
+        def around(self, verb, act, args, kwargs):
+            if verb == "fire" and args[0] == "a":
+                raise ValueError("not this one")
+            return act(*args, **kwargs)
+
+    beat = Beat(an_app(Picky(store), {name: {"task": "work", "schedule": 60} for name in "abc"}))
+    beat.step()
+    clock.advance(60)
+    beat.step()
+    assert {view.id for view in pushed(store)} == {tick_id("b", clock.now_us), tick_id("c", clock.now_us)}
+    assert "not this one" in caplog.text
+    clock.advance(60)
+    assert beat.step() == 60.0
+
+
+def test_a_store_that_is_full_for_some_ticks_gets_them_later(store, clock):
+    class Filling(Wrapper):
+        room = 2
+
+        def around(self, verb, act, args, kwargs):
+            if verb == "fire":
+                self.room -= 1
+                if self.room < 0:
+                    raise StoreFull("full")
+            return act(*args, **kwargs)
+
+    filling = Filling(store)
+    beat = Beat(an_app(filling, {f"s{n}": {"task": "work", "schedule": 60} for n in range(5)}))
+    beat.step()
+    clock.advance(60)
+    with pytest.raises(StoreFull):
+        beat.step()
+    assert len(pushed(store)) == 2
+    filling.room = 9
+    assert beat.step() == 60.0
+    assert len(pushed(store)) == 5
 
 
 @pytest.mark.parametrize("name", ["work", "elsewhere.job"])

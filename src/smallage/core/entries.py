@@ -109,6 +109,10 @@ def entry(name: Any, given: Any, app: Any = None) -> Entry:
             f"The name of a schedule must be a text of 1 to {MAX_NAME} characters, not {name!r}."
         )
     try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise ImproperlyConfigured(f"The name of a schedule must be a text that can be written: {name!r}.") from None
+    try:
         return _entry(name, given, app)
     except (TypeError, ValueError, ParseException, ImproperlyConfigured) as error:
         raise ImproperlyConfigured(f"The schedule '{name}': {error}") from None

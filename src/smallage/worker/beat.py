@@ -181,11 +181,21 @@ class Beat:
         left.reverse()
         try:
             while left and not self._stopping.is_set():
-                due = self._look(left[-1], now_us, deadline)
+                due = self._looked(left[-1], now_us, deadline)
                 self._agenda.put(left.pop(), due)
         finally:
             for plan in left:  # the store is away, or we are to end
                 self._agenda.put(plan, -math.inf)
+
+    def _looked(self, plan: Plan, now_us: int, deadline: float | None) -> float:
+        """`_look`, where what goes wrong with one schedule is no matter of the others."""
+        try:
+            return self._look(plan, now_us, deadline)
+        except StoreError:
+            raise
+        except Exception:
+            logger.exception("The schedule %r cannot be served; trying again later", plan.view.name)
+            return now_us + LONGEST * SECOND_US
 
     def _look(self, plan: Plan, now_us: int, deadline: float | None) -> float:
         """Fire what is due of one schedule; the instant of its next look."""
