@@ -237,7 +237,7 @@ class World(RuleBasedStateMachine):
         """A task that took the place of one that never ran, or a later follow-up of the same generation."""
         if was is None or view is None or was == view:
             return False
-        if view.tok < was.tok or (view.gen == was.gen and view.releases < was.releases):
+        if view.tok < was.tok or view.gen < was.gen or (view.gen == was.gen and view.releases < was.releases):
             return True  # the end and the new task were one act
         if was.state not in TERMINAL:
             return False
