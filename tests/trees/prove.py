@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import shutil
 import tempfile
 import time
@@ -82,6 +83,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--stores", default="memory,sqlite,redis")
     options = parser.parse_args()
+    logging.getLogger("smallage.stores").setLevel(logging.ERROR)  # what each of the stores says of its server
     memory = Path("/dev/shm")
     with (
         tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder,
