@@ -59,8 +59,8 @@ def test_on_redis_and_no_key_is_left(tmp_path, redis_url):
 
 
 def chaos(tmp_path, *arguments):
-    code, output, errors = demo(tmp_path, "--chaos", "--n", "300", "--latency", "0.2", "-c", "20", *arguments)
-    well(code, output, errors, 300)
+    code, output, errors = demo(tmp_path, "--chaos", "--n", "200", "--latency", "0.4", "-c", "20", *arguments)
+    well(code, output, errors, 200)
     assert output.count("kill -9") == 5  # the plan, and each of the two when it happens and in the table
     assert int(cell(output, "taken back").split()[0]) >= 5
     assert cell(output, "taken back").endswith("the foreman 1 ×")

@@ -101,6 +101,23 @@ def test_429_means_it():
     assert asyncio.run(statuses(5.0, 5.9, 6.8, 7.8)) == [429, 429, 429, 200]  # too early, and so once more
 
 
+def test_who_waits_for_a_while_yet():
+    """A kill by what was told must come before the answers do."""
+
+    async def told(*times):
+        party, loop = ThirdParty(documents(1), 4.0, io.StringIO()), asyncio.get_running_loop()
+        party.open = {loop.call_at(when, print): pid for when, pid in ((9.0, "7"), (10.0, "7"), (11.0, "8"))}
+        found = []
+        for now in times:
+            party.now = partial(float, now)
+            found.append(party.waiting())
+        for timer in party.open:
+            timer.cancel()
+        return found
+
+    assert asyncio.run(told(7.0, 8.0, 9.0, 9.5)) == [{"7": 2, "8": 1}, {"7": 1, "8": 1}, {"8": 1}, {}]
+
+
 def test_only_get_is_answered(serve):
     server = serve("--n", "1", "--latency", "0")
     connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=20)

@@ -2,7 +2,7 @@
 
     GET /playlist            {"title": …, "items": [{"id", "title"}, …]}
     GET /transcript/{id}     {"id", "title", "text"}; now and then 503, or 429 with Retry-After
-    GET /open                {pid: transcripts that this client process is waiting for}; at once
+    GET /open                {pid: transcripts that this client process will wait for yet a while}; at once
 
 It runs as a process of its own (`python -m smallage.demo.thirdparty`), prints its address as its first line, and ends
 when its standard input does, so that it never outlives whoever started it. Each answer is one JSON line in the access
@@ -48,7 +48,8 @@ class ThirdParty:
     def __init__(self, items: list[Document], latency: float, log: IO[str]) -> None:
         self.items = {item.id: item for item in items}
         self.latency = latency
-        self.open: Counter[str] = Counter()
+        self.open: dict[asyncio.TimerHandle, str] = {}
+        """Whose answers are due when: process ids of clients."""
         self._attempts: Counter[str] = Counter()
         self._not_before: dict[str, float] = {}
         self._log = log
@@ -59,6 +60,12 @@ class ThirdParty:
     def playlist(self) -> dict[str, Any]:
         items = [{"id": item.id, "title": item.title} for item in self.items.values()]
         return {"title": "All there is to read in Python", "items": items}
+
+    def waiting(self) -> dict[str, int]:
+        """Answers that client processes wait for and will not get before half of the latency is over: whoever kills a
+        process now will cut these."""
+        soon = self.now() + self.latency / 2
+        return Counter(pid for timer, pid in self.open.items() if timer.when() >= soon)
 
     def attempt(self, item: str) -> int:
         """Count one more request for `item`."""
@@ -83,7 +90,7 @@ class ThirdParty:
             "item": item,
             "attempt": attempt,
             "status": status,
-            "open": self.open.total() + 1,
+            "open": len(self.open) + 1,
             "task": headers.get("x-task", ""),
             "pid": headers.get("x-pid", ""),
         }
@@ -118,7 +125,7 @@ class Visit(asyncio.Protocol):
         if self._pending is not None:
             timer, item, attempt, headers = self._pending
             timer.cancel()
-            self._party.open[headers.get("x-pid", "")] -= 1
+            del self._party.open[timer]
             self._party.log(item, attempt, GONE, headers)
 
     def _request(self, head: str) -> None:
@@ -129,7 +136,7 @@ class Visit(asyncio.Protocol):
         if method != "GET":
             self._send(405, {"error": REASONS[405]})
         elif path == "/open":
-            self._send(200, {pid: n for pid, n in self._party.open.items() if n > 0})
+            self._send(200, self._party.waiting())
         elif path == "/playlist":
             self._send(200, self._party.playlist())
         elif kind == "transcript" and item in self._party.items:
@@ -139,15 +146,15 @@ class Visit(asyncio.Protocol):
 
     def _later(self, item: str, headers: dict[str, str]) -> None:
         attempt = self._party.attempt(item)
-        self._party.open[headers.get("x-pid", "")] += 1
         timer = asyncio.get_running_loop().call_later(self._party.latency, self._transcript)
+        self._party.open[timer] = headers.get("x-pid", "")
         self._pending = (timer, item, attempt, headers)
 
     def _transcript(self) -> None:
         assert self._pending is not None
-        _, item, attempt, headers = self._pending
+        timer, item, attempt, headers = self._pending
         self._pending = None
-        self._party.open[headers.get("x-pid", "")] -= 1
+        del self._party.open[timer]
         status, body = self._party.transcript(item, attempt)
         self._party.log(item, attempt, status, headers)
         self._send(status, body)
