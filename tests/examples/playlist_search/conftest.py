@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,17 @@ import pytest
 
 from playlist_search.services import Services
 from playlist_search.standin import youtube as standin
+from playlist_search.tasks import native
+from smallage.core.settings import Settings
 from tests.examples.playlist_search.backend import make_settings, new_user, program
+
+
+@pytest.fixture(autouse=True)
+def queue_as_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settings of the tasks' app are those of the test, given by a Flask application or without one."""
+    monkeypatch.setattr(native.app, "conf", Settings(native.app._configure, os.environ))
+    monkeypatch.setattr(native.app, "_config_source", (None, False))
+    monkeypatch.setattr(native.app, "surroundings", None)
 
 
 @pytest.fixture

@@ -116,6 +116,10 @@ class YouTube:
         """For the setting YOUTUBE_API_URL; `url` is for YOUTUBE_WATCH_URL."""
         return self.url + API
 
+    def delay_of(self, number: int) -> float:
+        """Seconds that the player's answer about this video takes."""
+        return self.delay
+
     def is_first(self, what: str, number: int) -> bool:
         """Whether this is asked for the first time."""
         if (what, number) in self._seen:
@@ -244,7 +248,7 @@ def player(youtube: YouTube, body: dict[str, Any], key: str) -> Answer:
             "isTranslatable": False,
         }
         answer["captions"] = {"playerCaptionsTracklistRenderer": {"captionTracks": [track]}}
-    return as_json(200, answer, delay=youtube.delay)
+    return as_json(200, answer, delay=youtube.delay_of(number))
 
 
 def timed_text(youtube: YouTube, number: int) -> Answer:
