@@ -949,6 +949,12 @@ def test_entries_of_the_code_come_back_into_a_server_that_was_emptied(redis_url,
     with redis.Redis.from_url(redis_url) as client:
         client.flushdb()
     assert after_change(beat) == 60.0
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushdb()
+    clock.advance(10)  # nothing is due, but it looks from time to time
+    assert beat.step() == 0.0
+    assert beat.step() == 60.0
+    assert [view.name for view in made.schedules()] == ["x", "y"]
     made.close()
 
 

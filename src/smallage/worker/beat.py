@@ -106,6 +106,9 @@ class Beat:
         if self._agenda.nearest() == math.inf:
             return None
         now_us: int = self.app.store.tick(()).now_us  # the store's clock decides, whatever this computer's says
+        if self.app.store.epoch != self._epoch:  # somebody has emptied it
+            self._known = False
+            return 0.0
         self._serve(now_us)
         return min(max(0.0, (self._agenda.nearest() - now_us) / SECOND_US), self.max_interval)
 
@@ -140,10 +143,10 @@ class Beat:
         views = {view.name: view for view in self.app.store.schedules()}
         if any(name not in views for name in self.code):
             self.app.store.tick(())  # meets a store that was emptied, and sets it up
-            if self.app.store.epoch != self._epoch:
-                self._emptied = True
-                self._sync()
-                views = {view.name: view for view in self.app.store.schedules()}
+        if self.app.store.epoch != self._epoch:
+            self._emptied = bool(self._epoch)
+            self._sync()
+            views = {view.name: view for view in self.app.store.schedules()}
         self._compare(views)
         self._known, self._reread = True, None
         self._read_at = monotonic()
