@@ -43,6 +43,10 @@ class SharedTask:
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self._task(), name, value)
 
+    def __delattr__(self, name: str) -> None:
+        """What a mock does with an attribute that it had put there."""
+        delattr(self._task(), name)
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._task()(*args, **kwargs)
 

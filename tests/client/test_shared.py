@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+from unittest import mock
+
 import pytest
 
 from smallage import Smallage, current_app, current_task, shared_task
@@ -53,3 +56,13 @@ def test_the_current_task():
 
     assert current_task() is None
     assert work.apply().get() == work.name
+
+
+def test_a_mock_puts_things_back():
+    app = Smallage("mocks", broker="memory://")
+    task: Any = shared_task(name="mocked", max_retries=2)(lambda: 1)
+    with mock.patch.object(task, "delay", return_value="mocked") as delay, mock.patch.object(task, "max_retries", 9):
+        assert (task.delay(), task.max_retries) == ("mocked", 9)
+    delay.assert_called_once_with()
+    assert (task.delay().state, task.max_retries) == ("PENDING", 2)
+    app.close()
