@@ -20,6 +20,8 @@ from smallage.stores import base
 from tests.programs.api import Api
 from tests.programs.clock import FileClock
 
+collect_ignore = ["newsroom"]
+"""Its tests are run by a program of ours, in a process of their own."""
 HERE = Path(__file__).parent
 PACKAGE = HERE.parents[1] / "packages" / "smallage-as-celery" / "src"
 PATIENCE = 40.0
