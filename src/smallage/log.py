@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
-from typing import Final
+from collections.abc import MutableMapping
+from typing import Any, Final
+
+from smallage.stores.shelter import sheltered
 
 TASK_LOGGER: Final = "celery.task"
 """Parent of all loggers of tasks; a worker gives it a format of its own."""
@@ -31,6 +34,23 @@ def get_task_logger(name: str) -> logging.Logger:
 def get_logger(name: str) -> logging.Logger:
     """The logger of this name."""
     return logging.getLogger(name)
+
+
+class ShelteredLogger(logging.LoggerAdapter[logging.Logger]):
+    """A logger for what is told around bodies, where they may be interrupted: an exception that is raised between a
+    handler's lock and its release would silence the whole process, and hang it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(logging.getLogger(name), None)
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        return msg, kwargs
+
+    def log(self, level: int, msg: object, *args: object, **more: Any) -> None:
+        if self.isEnabledFor(level):
+            more["stacklevel"] = more.get("stacklevel", 1) + 1
+            with sheltered():
+                self.logger.log(level, msg, *args, **more)
 
 
 class TaskFields(logging.Filter):

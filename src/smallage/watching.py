@@ -9,6 +9,7 @@ from typing import Final
 
 from smallage.core.errors import StoreError
 from smallage.stores.base import Store, Watch
+from smallage.stores.shelter import sheltered
 
 logger = logging.getLogger("smallage.watching")
 
@@ -33,18 +34,22 @@ class Hub:
     def add(self, name: str, notify: Callable[[], None]) -> None:
         """Call `notify`, from the hub's thread, whenever the task or group `name` may have changed. What changes after
         this returns is told; read the state after it."""
-        with self._lock:
-            watch = self._watch
-            if watch is None:
-                watch = self._watch = self._store.watch()
-                self._thread = threading.Thread(target=self._serve, args=(watch,), name="smallage-watch", daemon=True)
-                self._thread.start()
-            self._waiting.setdefault(name, []).append(notify)
-        watch.add((name,))
+        with sheltered():
+            with self._lock:
+                watch = self._watch or self._begin()
+                self._waiting.setdefault(name, []).append(notify)
+            watch.add((name,))
+
+    def _begin(self) -> Watch:
+        """With the lock held: the watch and the thread that serves it."""
+        watch = self._watch = self._store.watch()
+        self._thread = threading.Thread(target=self._serve, args=(watch,), name="smallage-watch", daemon=True)
+        self._thread.start()
+        return watch
 
     def discard(self, name: str, notify: Callable[[], None]) -> None:
         """Stop calling `notify`."""
-        with self._lock:
+        with sheltered(), self._lock:
             waiters = self._waiting.get(name, [])
             if notify in waiters:
                 waiters.remove(notify)
@@ -102,8 +107,12 @@ class Waiter:
         self._event = threading.Event()
 
     def __enter__(self) -> Waiter:
-        for name in self._names:
-            self._hub.add(name, self._event.set)
+        try:
+            for name in self._names:
+                self._hub.add(name, self._event.set)
+        except BaseException:  # interrupted in between
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

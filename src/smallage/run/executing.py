@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from smallage import signals
@@ -10,6 +9,7 @@ from smallage.builtin_tasks import builtin_task
 from smallage.core import codec
 from smallage.core.errors import StoreError
 from smallage.core.message import Claim, Failed, Outcome, Parked, Snooze
+from smallage.log import ShelteredLogger
 from smallage.request import Request, running
 from smallage.run.context import STORE_AWAY_US, LocalContext, WorkerContext
 from smallage.run.failing import fail
@@ -24,7 +24,7 @@ from smallage.tasks.telling import fields
 if TYPE_CHECKING:
     from smallage.app import Smallage
 
-logger = logging.getLogger("smallage.task")
+logger = ShelteredLogger("smallage.task")
 
 
 def execute(app: Smallage, claim: Claim, worker: WorkerContext) -> Outcome:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 from msgspec import structs
 
 from smallage.core import codec
@@ -11,12 +9,13 @@ from smallage.core.errors import ChordError
 from smallage.core.message import Failed
 from smallage.core.trees import EXPAND
 from smallage.core.wrapped import wrap
+from smallage.log import ShelteredLogger
 from smallage.request import Request
 from smallage.run.context import LocalContext, WorkerContext
 from smallage.run.saying import own_frames, said, traceback_text
 from smallage.tasks.telling import ExceptionInfo, after_return, fields, guarded, signal_failure, signal_internal_error
 
-logger = logging.getLogger("smallage.task")
+logger = ShelteredLogger("smallage.task")
 
 
 def fail(request: Request, error: BaseException, raised: BaseException | None, worker: WorkerContext) -> Failed:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from smallage.builtin_tasks import unknown_task
 from smallage.core import codec
 from smallage.core.errors import StoreError
 from smallage.core.message import Claim, Failed, Outcome, Snooze
+from smallage.log import ShelteredLogger
 from smallage.request import Request, running
 from smallage.run.context import STORE_AWAY_US, WorkerContext
 from smallage.run.saying import traceback_text
@@ -17,7 +17,7 @@ from smallage.tasks.telling import signal_internal_error
 if TYPE_CHECKING:
     from smallage.app import Smallage
 
-logger = logging.getLogger("smallage.task")
+logger = ShelteredLogger("smallage.task")
 
 
 def follow_end_by_store(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from typing import Any
 
@@ -10,11 +9,12 @@ from smallage import signals
 from smallage.core import codec
 from smallage.core.errors import StoreError, WorkerLostError
 from smallage.core.message import Claim, Outcome, Snooze
+from smallage.log import ShelteredLogger
 from smallage.request import Request
 from smallage.run.context import STORE_AWAY_US, LocalContext, WorkerContext
 from smallage.run.failing import fail
 
-logger = logging.getLogger("smallage.task")
+logger = ShelteredLogger("smallage.task")
 
 
 def only_once(request: Request, claim: Claim, worker: WorkerContext) -> Request | Outcome:

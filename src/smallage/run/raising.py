@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 from smallage.core import codec, retry
 from smallage.core.errors import (
     Ignore,
@@ -17,6 +15,7 @@ from smallage.core.errors import (
 from smallage.core.errors import Retry as RetryError
 from smallage.core.message import Cancelled, Crashed, Done, Outcome, Replaced, Snooze
 from smallage.core.trees import EXPAND
+from smallage.log import ShelteredLogger
 from smallage.request import Request
 from smallage.run.context import STORE_AWAY_US, HardTimeout, LocalContext, Terminated, WorkerContext
 from smallage.run.failing import bad_end, fail
@@ -24,7 +23,7 @@ from smallage.run.retrying import try_again, try_again_by_itself
 from smallage.run.saying import traceback_text
 from smallage.tasks.telling import fields, signal_failure, signal_postrun
 
-logger = logging.getLogger("smallage.task")
+logger = ShelteredLogger("smallage.task")
 
 
 def body_raised(request: Request, error: BaseException, worker: WorkerContext) -> Outcome:

@@ -10,6 +10,7 @@ from smallage.core import codec, retry
 from smallage.core.errors import DecodeError, MaxRetriesExceededError
 from smallage.core.errors import Retry as RetryError
 from smallage.core.message import Outcome
+from smallage.log import ShelteredLogger
 from smallage.request import Request, running
 from smallage.run import saying
 from smallage.run.context import LocalContext, WorkerContext
@@ -18,7 +19,7 @@ from smallage.run.saying import traceback_text
 from smallage.tasks.again import next_attempt
 from smallage.tasks.telling import ExceptionInfo, fields, guarded, signal_postrun
 
-logger = logging.getLogger("smallage.task")
+logger = ShelteredLogger("smallage.task")
 
 
 def try_again_by_itself(request: Request, error: Exception, worker: WorkerContext) -> Outcome | None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import time
 import traceback as tracebacks
 from typing import Any
 
 from smallage import signals
 from smallage.core.message import Claim
+from smallage.log import ShelteredLogger
 from smallage.request import Request
 
-logger = logging.getLogger("smallage.task")
+logger = ShelteredLogger("smallage.task")
 
 
 class ExceptionInfo:

@@ -47,9 +47,10 @@ class Body:
         if kind is None:
             return self.unknown(claim)
         if slot.runner is None:
-            from smallage.worker.pools.driven import Runner
+            with slot.shelter:  # an interrupted import would leave its lock behind
+                from smallage.worker.pools.driven import Runner
 
-            slot.runner = Runner(slot)
+                slot.runner = Runner(slot)
         outcome: Outcome = slot.runner.run(run.aexecute(self.app, claim, self.context))
         return outcome
 

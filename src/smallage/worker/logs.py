@@ -11,6 +11,7 @@ import msgspec
 
 from smallage import signals
 from smallage.log import TASK_LOGGER, TaskFields
+from smallage.stores.shelter import sheltered
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -59,7 +60,12 @@ class TextFormatter(logging.Formatter):
 
 
 class OwnHandler(logging.StreamHandler["TextIO"]):
-    """The handler that a worker puts on a logger, told apart from those of the app."""
+    """The handler that a worker puts on a logger, told apart from those of the app. Bodies that log are interrupted
+    before or behind it."""
+
+    def handle(self, record: logging.LogRecord) -> Any:
+        with sheltered():
+            return super().handle(record)
 
 
 def configure(level: str, style: str, process: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from smallage.stores.shelter import Shelter
+
 if TYPE_CHECKING:
     from smallage.core.message import Claim
 
@@ -24,6 +26,7 @@ class Slot:
         "lock",
         "pending",
         "runner",
+        "shelter",
         "soft",
         "soft_at",
         "soft_sent",
@@ -58,6 +61,8 @@ class Slot:
         """Thread id, greenlet or asyncio task of the body."""
         self.runner: Any = None
         """The slot's own event loop, once a coroutine has run here."""
+        self.shelter = Shelter()
+        """That of the thread or greenlet that runs bodies here."""
 
 
 def interrupt(slot: Slot, claim: Claim, error: type[BaseException], send: Any) -> bool:
@@ -66,6 +71,8 @@ def interrupt(slot: Slot, claim: Claim, error: type[BaseException], send: Any) -
     The order matters: `pending` is set before `claim` is looked at, and the body's end clears `claim` before it looks
     at `pending`. So either we see that it has ended, or it sees that something is on its way (and calls `absorb`).
     """
+    import ctypes  # noqa: F401 - loaded here, so that no thread is interrupted while it loads it
+
     with slot.guard:
         slot.pending = error
         if slot.claim is not claim:
@@ -94,10 +101,12 @@ def was_abandoned(slot: Slot, claim: Claim) -> bool:
 
 
 def raise_in_thread(slot: Slot, error: type[BaseException]) -> None:
-    """Raise `error` in the slot's thread at its next bytecode; a blocking call in C is not interrupted."""
+    """Raise `error` in the slot's thread at its next bytecode outside of stores; a blocking call in C is not
+    interrupted."""
     import ctypes  # loaded by the few who need it: idle workers stay small
 
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(slot.handle), ctypes.py_object(error))
+    thread, wanted = ctypes.c_ulong(slot.handle), ctypes.py_object(error)
+    slot.shelter.send(error, lambda: ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, wanted))
 
 
 def absorb(slot: Slot) -> None:

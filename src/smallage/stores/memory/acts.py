@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from smallage.stores.memory.ledger import Ledger
+from smallage.stores.shelter import sheltered
 
 
 def _wall_us() -> int:
@@ -38,7 +39,7 @@ class Acts:
     @contextmanager
     def _act(self) -> Iterator[tuple[Ledger, int]]:
         """One atomic act: the lock is held, the clock read once, watchers told at the end."""
-        with self._lock:
+        with sheltered(), self._lock:
             yield self._books, self._clock()
             self._books.tell_watches()
 

@@ -18,6 +18,7 @@ from smallage.core.errors import StoreError, StoreRefused, StoreUnavailable
 from smallage.stores.redis.address import Address
 from smallage.stores.redis.link import jitter
 from smallage.stores.redis.wire import ServerError, Wire, pack
+from smallage.stores.shelter import sheltered
 
 MOST_KNOWN = 32
 """Sentinels remembered at most, those of the URL included."""
@@ -87,7 +88,14 @@ class Sentinels:
         """True if the master has changed since the last call; all connections to the former one are dead then. Costs
         next to nothing, and never waits long for a sentinel that is silent."""
         now = time.monotonic()
-        if self._master is None or now < self._look_at or not self._lock.acquire(blocking=False):
+        if self._master is None or now < self._look_at:
+            return False
+        with sheltered():
+            return self._look(now)
+
+    def _look(self, now: float) -> bool:
+        """`moved`, if nobody else is at it."""
+        if not self._lock.acquire(blocking=False):
             return False
         try:
             self._look_at = now + LOOK_SECONDS

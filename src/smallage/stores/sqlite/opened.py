@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 import apsw
 
 from smallage.core.errors import StoreFull, StoreRefused
+from smallage.stores.shelter import sheltered
 from smallage.stores.sqlite import liveness, place, schema
 from smallage.stores.sqlite.connection import Readers, connect, opening, said_plainly
 from smallage.stores.sqlite.ears import Ear, Folder, Speaker, bell, box, change
@@ -193,12 +194,13 @@ class OpenedFile:
             act.finish()
             return result
 
-        result = self._writer.run(run, growing, durable)
-        identity = self._identity
-        if growing and identity is not None:
-            self._judge(identity.check_file)  # what is accepted is in a file that others find
-        if act is not None:
-            self._tell(act)
+        with sheltered():
+            result = self._writer.run(run, growing, durable)
+            identity = self._identity
+            if growing and identity is not None:
+                self._judge(identity.check_file)  # what is accepted is in a file that others find
+            if act is not None:
+                self._tell(act)
         return result
 
     def _tell(self, act: Act) -> None:
@@ -214,7 +216,7 @@ class OpenedFile:
     @contextmanager
     def _read(self) -> Iterator[Reader]:
         self._check()
-        with said_plainly(self.path), self._readers.lend() as connection:
+        with sheltered(), said_plainly(self.path), self._readers.lend() as connection:
             yield connection
 
     def _new_ear(self, kind: str) -> Ear:

@@ -6,15 +6,24 @@ import asyncio
 import types
 from collections.abc import Coroutine, Generator
 from contextvars import copy_context
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 T = TypeVar("T")
+
+if TYPE_CHECKING:
+    from smallage.stores.shelter import Shelter
 
 
 class Pending(Protocol):
     """Where the exception to be raised is put before the asyncio task is cancelled."""
 
     pending: type[BaseException] | None
+
+
+class Place(Pending, Protocol):
+    """A slot."""
+
+    shelter: Shelter
 
 
 @types.coroutine
@@ -46,23 +55,37 @@ def driven(body: Coroutine[Any, Any, T], place: Pending) -> Generator[Any, Any, 
 
 
 class Runner:
-    """One thread's own event loop, for the coroutines that it runs one after the other."""
+    """One thread's own event loop, for the coroutines that it runs one after the other. While one runs, nothing is
+    raised in the thread itself: that could break the loop for all that come later."""
 
-    def __init__(self, place: Pending) -> None:
+    def __init__(self, place: Place) -> None:
         self._place = place
         self._runner = asyncio.Runner()
+        self._loop = self._runner.get_loop()
         self._task: asyncio.Task[Any] | None = None
+        self._busy = False
 
     def run(self, body: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine to its end, in a context of its own."""
-        return self._runner.run(self._whole(body), context=copy_context())
+        shelter = self._place.shelter
+        try:
+            shelter.__enter__()
+        except BaseException:
+            body.close()
+            raise
+        try:
+            self._busy = True
+            return self._runner.run(self._whole(body), context=copy_context())
+        finally:
+            self._busy = False
+            shelter.leave()  # what has come meanwhile is too late
 
     def interrupt(self) -> bool:
-        """From another thread: raise `place.pending` in the coroutine; False if none runs."""
-        task = self._task
-        if task is None:
+        """From another thread, or from a signal's handler: raise `place.pending` in the coroutine; False if none
+        runs."""
+        if not self._busy:
             return False
-        task.get_loop().call_soon_threadsafe(self._cancel, task)
+        self._loop.call_soon_threadsafe(self._cancel)
         return True
 
     def close(self) -> None:
@@ -72,10 +95,13 @@ class Runner:
     async def _whole(self, body: Coroutine[Any, Any, T]) -> T:
         self._task = asyncio.current_task()
         try:
+            if self._place.pending is not None:  # sent while the loop started
+                body.close()
+                raise self._place.pending
             return await driven(body, self._place)
         finally:
             self._task = None
 
-    def _cancel(self, task: asyncio.Task[Any]) -> None:
-        if task is self._task and self._place.pending is not None:
-            task.cancel()
+    def _cancel(self) -> None:
+        if self._task is not None and self._place.pending is not None:
+            self._task.cancel()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import gevent
 
+from smallage.stores import shelter
 from smallage.worker.body import INTERRUPTS
 from smallage.worker.pools.driven import driven
 from smallage.worker.pools.threads import ThreadPool
@@ -26,6 +27,7 @@ class GeventPool(ThreadPool):
     """`len(slots)` greenlets."""
 
     def settle_in(self, slot: Slot) -> None:
+        slot.shelter = shelter.settle()
         slot.handle = gevent.getcurrent()
         slot.runner = _Beside(gevent.get_hub())
 
@@ -34,7 +36,8 @@ class GeventPool(ThreadPool):
 
     def _throw(self, slot: Slot, claim: Claim | None, error: type[BaseException]) -> None:
         """In the hub, where alone a greenlet may be thrown into: the body waits, or has ended."""
-        if claim is not None and slot.claim is claim and slot.pending is error:
+        wanted = claim is not None and slot.claim is claim and slot.pending is error
+        if wanted and not slot.shelter.keeps(error):
             slot.handle.throw(error)
 
     def absorb(self, slot: Slot) -> None:

@@ -12,6 +12,7 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from smallage.stores import shelter
 from smallage.worker.body import INTERRUPTS
 from smallage.worker.slot import Slot, absorb, raise_in_thread, was_abandoned
 
@@ -89,6 +90,7 @@ class ThreadPool:
 
     def settle_in(self, slot: Slot) -> None:
         """Note what `send` needs to reach this thread."""
+        slot.shelter = shelter.settle()
         slot.handle = threading.get_ident()
 
     def _rest(self, slot: Slot) -> None:
@@ -110,6 +112,7 @@ class ThreadPool:
             return
         slot.started = started
         outcome: Outcome | None = None
+        late: BaseException | None = None
         try:
             slot.claim = claim
             self._board.toks[slot.index] = claim.tok
@@ -121,13 +124,14 @@ class ThreadPool:
             slot.claim = None
         except BaseException as error:  # an interrupt that was raised behind the body, or a fault of ours
             slot.claim = None
-            if outcome is None:
-                outcome = self._body.ended(claim, error)
+            late = error
         while slot.pending is not None:
             try:
                 self.absorb(slot)
             except INTERRUPTS:  # it has come now, too late for the body
                 pass
+        if late is not None and outcome is None:  # judged where nothing more can arrive
+            outcome = self._body.ended(claim, late)
         if slot.hard_at or slot.soft_at:
             self._limits.forget(slot)
         self._board.toks[slot.index] = 0
@@ -153,5 +157,6 @@ class MainThreadPool(ThreadPool):
 
     def _on_signal(self, signum: int, frame: FrameType | None) -> None:
         slot = self.slots[0]
-        if slot.pending is not None and slot.claim is not None and slot.pending in INTERRUPTS:
-            raise slot.pending
+        error = slot.pending
+        if error is not None and slot.claim is not None and error in INTERRUPTS and not slot.shelter.keeps(error):
+            raise error
