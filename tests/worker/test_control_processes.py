@@ -47,6 +47,13 @@ def test_the_children_answer_as_one(start: Start, app: Smallage) -> None:
     until(lambda: sample.add.name in (app.control.inspect(timeout=PATIENCE).registered() or {})["w@x"])
 
 
+def test_a_child_that_takes_its_time_is_waited_for(start: Start, app: Smallage, moments: Moments) -> None:
+    start("-P", "processes", "-c", "1", "-n", "w@x")
+    sample.seize.delay(2)
+    moments.next("started")
+    assert "pool" in (app.control.inspect(timeout=PATIENCE).stats() or {})["w@x"]
+
+
 def test_the_pool_grows_and_shrinks(start: Start, app: Smallage) -> None:
     worker = start("-P", "processes", "-c", "1", "-n", "w@x")
     until(lambda: processes(app) == 1)

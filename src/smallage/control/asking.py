@@ -30,6 +30,8 @@ class Question(msgspec.Struct, frozen=True):
 
     method: str
     arguments: dict[str, Any] = {}
+    within: float = 1.0
+    """Seconds that whoever asks waits for answers."""
 
 
 def nodes(app: Smallage) -> dict[str, list[SessionView]]:
@@ -97,7 +99,7 @@ def ask(
     answers: dict[str, Any] = {}
     deadline = time.monotonic() + timeout
     with Waiter(app.hub, ticket) as waiter:
-        waiting = frozenset(send(app, question, to, ticket))
+        waiting = frozenset(send(app, msgspec.structs.replace(question, within=timeout), to, ticket))
         enough = len(waiting) if limit is None else min(limit, len(waiting))
         while len(answers) < enough:
             for node, data in app.store.answers(ticket).items():

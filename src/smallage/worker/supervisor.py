@@ -278,6 +278,8 @@ class Supervisor:
     def _died(self, child: ChildProcess, status: int) -> None:
         farewell = child.board.farewell
         how = children.how_it_died(status, farewell)
+        if self._leases.store is not None and self.plan is not None:
+            self._switchboard.gone(child, self.plan.node, self._leases.store)
         if child.announced:
             self._leases.estates.append(estate_of(child, how))
         if farewell == Farewell.FORCED:

@@ -20,7 +20,7 @@ from smallage.worker.line import Word
 logger = logging.getLogger("smallage.worker")
 
 PATIENCE: Final = 0.8
-"""Seconds that children have to answer; what the others said is sent on then."""
+"""Share of the time in which an answer is wanted that children have; what the others said is sent on then."""
 LASTING: Final = frozenset({"time_limit", "add_consumer", "cancel_consumer"})
 """Orders that children which start later are told too."""
 
@@ -63,7 +63,8 @@ class Switchboard:
         if question.method in LASTING:
             self._lasting.append(order.text)
         ready = [child for child in children if child.announced]
-        pending = Pending(question, order.id, monotonic() + PATIENCE, {child.pid for child in ready})
+        until = monotonic() + PATIENCE * question.within
+        pending = Pending(question, order.id, until, {child.pid for child in ready})
         self._pending.append(pending)
         for child in ready:
             child.line.say_later(Word("ask", id=order.id, text=order.text))
@@ -87,6 +88,13 @@ class Switchboard:
                 if not pending.waiting:
                     self._finish(pending, node, store)
                 return
+
+    def gone(self, child: ChildProcess, node: str, store: Store) -> None:
+        """A child has ended and will not answer."""
+        for pending in [one for one in self._pending if child.pid in one.waiting]:
+            pending.waiting.discard(child.pid)
+            if not pending.waiting and pending.said:
+                self._finish(pending, node, store)
 
     def give_up_on_late(self, node: str, store: Store) -> None:
         """Send on what was said, for questions whose time is over."""
