@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,16 @@ def end(process: subprocess.Popen[str]) -> str:
     said = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == 0, said
     return said
+
+
+@contextmanager
+def inherited(number: signal.Signals, how: signal.Handlers) -> Iterator[None]:
+    """Programs started in the block do this with the signal at first."""
+    before = signal.signal(number, how)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def fired(app: Any, name: str = "code") -> int:
@@ -158,7 +169,8 @@ def test_beat_ends_when_its_terminal_does(
     app: Any, run: Run, moments: Moments, tmp_path: Path, number: signal.Signals
 ) -> None:
     pidfile = tmp_path / "beat.pid"
-    beat = run("beat", "--pidfile", str(pidfile), BEATING_EVERY="0.1")
+    with inherited(number, signal.SIG_DFL):  # under nohup, or in the background, we ignore it
+        beat = run("beat", "--pidfile", str(pidfile), BEATING_EVERY="0.1")
     until(lambda: fired(app) >= 2)  # the first may be sent before signals are heard
     beat.send_signal(signal.SIGUSR1)
     count = fired(app)
@@ -171,11 +183,8 @@ def test_beat_ends_when_its_terminal_does(
 
 
 def test_beat_under_nohup_outlives_its_terminal(app: Any, run: Run, moments: Moments) -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
+    with inherited(signal.SIGHUP, signal.SIG_IGN):
         beat = run("beat", BEATING_EVERY="0.1")
-    finally:
-        signal.signal(signal.SIGHUP, before)
     until(lambda: fired(app) >= 2)
     beat.send_signal(signal.SIGHUP)
     count = fired(app)
