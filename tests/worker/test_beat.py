@@ -769,7 +769,7 @@ def test_while_old_workers_run_on_new_code_decides(store, clock):
             after_change(beat)
     assert [args for args, _, _ in payloads(store)] == [["new"]]
     clock.advance(21 * 3600)
-    new = None  # it is stopped; the old one knows what is to be done
+    del new  # it is stopped; the old one knows what is to be done
     clock.advance(2 * 3600)
     old.step()
     assert [args for args, _, _ in payloads(store)] == [["new"], ["new"]]
@@ -866,8 +866,8 @@ def test_a_clock_that_is_set_back_repeats_no_tick(store, clock):
         beats.append(Beat(an_app(store, entries)))  # one that starts just then
         beats.pop(0)
         beats[-1].step()
-    minutes = [begin + n * 60_000_000 for n in range(1, 9)]
-    assert {view.id for view in pushed(store)} == {tick_id(n, one) for n in ("cron", "every") for one in minutes}
+    instants = [begin + n * 60_000_000 for n in range(1, 9)]
+    assert {view.id for view in pushed(store)} == {tick_id(n, one) for n in ("cron", "every") for one in instants}
     assert {view.fired for view in store.schedules()} == {8}
 
 
