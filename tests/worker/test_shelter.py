@@ -16,7 +16,7 @@ from smallage.core.message import Claim, Done, Envelope, Message
 from smallage.run import Terminated
 from smallage.stores import base, shelter
 from smallage.worker.board import Board
-from smallage.worker.desk import Desk
+from smallage.worker.desk import Desk, Wake
 from smallage.worker.inprocess import InProcessWorker
 from smallage.worker.limits import Limits
 from smallage.worker.pools.driven import Runner
@@ -152,6 +152,38 @@ def test_a_late_interrupt_is_judged_where_no_other_can_come() -> None:
     pool._run(slot, CLAIM)
     assert second == [False]
     assert [(claim.id, type(outcome)) for claim, outcome, _ in desk.ended] == [("1", Done)]
+
+
+def test_an_interrupt_while_a_limit_is_set_leaves_the_watch_awake() -> None:
+    """Else limits would be looked at an hour later."""
+    slot, desk, board = Slot(0), Desk(), Board(1)
+    ran: list[Claim] = []
+
+    class Interrupting(Wake):
+        def set(self) -> None:
+            assert interrupt(slot, CLAIM, Terminated, pool.send)
+            super().set()
+
+    class Body:
+        def limits(self, claim: Claim) -> tuple[None, float]:
+            return None, 3600.0
+
+        def run(self, claim: Claim, place: Slot) -> Done:
+            ran.append(claim)
+            return Done(None)
+
+        def ended(self, claim: Claim, error: BaseException) -> Done:
+            assert isinstance(error, Terminated)
+            return Done(None)
+
+    board.fence = float("inf")
+    limits = Limits(board, lambda slot, claim: None)
+    limits._started = True  # the test is who watches
+    limits._wake = Interrupting()
+    pool = ThreadPool([slot], desk, board, Body(), limits)  # type: ignore[arg-type]
+    pool.settle_in(slot)
+    pool._run(slot, CLAIM)
+    assert (limits._wake.wait(0), ran) == (True, [])
 
 
 @pytest.mark.parametrize("url", ["memory://", "sqlite:///{}/queue.db"])

@@ -118,7 +118,8 @@ class ThreadPool:
             self._board.toks[slot.index] = claim.tok
             soft, hard = self._body.limits(claim)
             if soft is not None or hard is not None:
-                self._limits.watch(slot, soft, hard)
+                with slot.shelter:  # else its thread might not be woken, and sleep on beside limits that are over
+                    self._limits.watch(slot, soft, hard)
             outcome = self._body.run(claim, slot)
             self._body.look_around(claim)
             slot.claim = None
