@@ -4,10 +4,11 @@
                                    [--seed 1]
 
 For each store: so many `kill -9` of single children, of whole workers (supervisor and children; a new one starts at
-once) and, on Redis with AOF, of the server. Then a second worker is frozen (SIGSTOP) for longer than its lease, so
-often: others run its tasks, and when it goes on, what it settles must be refused as stale. Processes: this one, a
-producer, a worker of two children with four threads each. `history.py` is the judge. Exit code 1 when a rule is broken,
-fewer than 80 % of the kills met a started task, or no frozen worker's settlement was put to the test.
+once) and, on Redis, of the server, whose append-only file is written before it answers (`appendfsync always`: with
+`everysec` a busy disk has it confirm what it has not written). Then a second worker is frozen (SIGSTOP) for longer than
+its lease, so often: others run its tasks, and when it goes on, what it settles must be refused as stale. Processes:
+this one, a producer, a worker of two children with four threads each. `history.py` is the judge. Exit code 1 when a
+rule is broken, fewer than 80 % of the kills met a started task, or no frozen worker's settlement was put to the test.
 """
 
 import argparse
@@ -85,7 +86,7 @@ class AofServer:
 
     def start(self):
         words = ["redis-server", "--port", self.port, "--bind", "127.0.0.1", "--dir", self.folder, "--save", "", "--appendonly", "yes",
-                 "--appendfsync", "everysec", "--maxmemory-policy", "noeviction", "--logfile", self.folder / "redis.log"]  # fmt: skip
+                 "--appendfsync", "always", "--maxmemory-policy", "noeviction", "--logfile", self.folder / "redis.log"]  # fmt: skip
         self.proc = subprocess.Popen([str(x) for x in words])
 
     def kill(self):

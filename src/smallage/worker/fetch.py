@@ -95,6 +95,11 @@ class Engine:
         self._bells = Bells(store, lambda: self.session, queues, self.ring)
         self._random = random.Random(os.urandom(16))
         self._in_hand = 0
+        self._toks: set[int] = set()
+        """Tokens of the claims in hand."""
+        self._breaks = store.breaks
+        self._doubtful = False
+        """The store may believe that we have claims which are not in hand."""
         self._solitary: deque[Claim] = deque()
         """Claims that crashed their child before: each runs when nothing else does."""
         self._alone: Claim | None = None
@@ -141,10 +146,12 @@ class Engine:
         self.ring()
 
     def drop_backlog(self) -> None:
-        """Forget the claims that have not started: they are no longer ours."""
+        """Forget the claims that have not started: they are no longer ours. What came meanwhile goes back."""
         dropped = self._empty_backlog()
         for claim in dropped:
             self._desk.put(claim, None, 0.0)
+        self._doubtful = True
+        self._desk.wake.set()
 
     def drop(self, task_id: str, tok: int) -> bool:
         """Forget one claim if it has not started; says whether it was there."""
@@ -160,8 +167,8 @@ class Engine:
 
     def rename(self, session: str) -> None:
         """Go on under a new session; what was held under the old one is no longer ours."""
-        self.session = session
         self.drop_backlog()
+        self.session = session
         self.ring()
 
     # -- the loop -----------------------------------------------------------------------------------------------------
@@ -184,6 +191,8 @@ class Engine:
         ended = self._gather()
         if self._why:
             self._hand_back(ended)
+        elif self._doubtful or self._breaks != self._store.breaks:
+            self._compare(ended)
         room = self._room()
         if ended or (room and self._may_claim()):
             self._round_trip(ended, room)
@@ -204,6 +213,7 @@ class Engine:
         for _ in range(min(len(self._desk.ended), BATCH)):
             claim, outcome, took = pop()
             self._in_hand -= 1
+            self._toks.discard(claim.tok)
             if claim is self._alone:
                 self._alone = None
             if outcome is None:
@@ -217,6 +227,20 @@ class Engine:
         if times:
             self._count(times)
         return ended
+
+    def _compare(self, ended: list[Settlement]) -> None:
+        """Hand back what the store has us hold and is not in hand. A server that died may come back without the last
+        that it had confirmed, and then waits for outcomes that it has had, while we keep renewing its session."""
+        if self._desk.ended or monotonic() >= self._board.fence:
+            return  # in a later turn
+        breaks, self._doubtful = self._store.breaks, False
+        known = self._toks.union(one.tok for one in ended)
+        held = self._patience.call("tell what is in hand", lambda: self._store.held(self.session))
+        gone = [Settlement(one.id, one.gen, one.tok, one.nonce, Released()) for one in held if one.tok not in known]
+        if gone:
+            logger.warning("%d task(s) that the store believes to run here do not run: handing them back", len(gone))
+            settle(self._patience, self._store, self.session, gone, None)
+        self._breaks = breaks
 
     def _count(self, times: list[float]) -> None:
         """So many bodies have ended, after so many seconds each."""
@@ -311,6 +335,7 @@ class Engine:
                 self.stop(Farewell.FINISHED)
             return
         self._in_hand += len(claims)
+        self._toks.update([claim.tok for claim in claims])
         mark("claimed", *(claim.id for claim in claims))
         if self._log.enabled:
             self._log.received(claims)
@@ -414,6 +439,7 @@ class Engine:
         once = self._board.once()
         for claim in back:
             self._in_hand -= 1
+            self._toks.discard(claim.tok)
             outcome: Outcome = Released()
             if claim.tok in once:
                 outcome = Crashed(encode_error(WorkerLostError("The worker stopped before the body had ended.")))

@@ -23,6 +23,10 @@ class Store(Pushing, Groups, Working, Sessions, Asking, Reading, Operating, Limi
     epoch: str
     """A name for what the store holds: another once somebody has emptied it and it was set up anew."""
 
+    @property
+    def breaks(self) -> int:
+        """How often the server was lost from sight; it may come back without the last that it had confirmed."""
+
     def setup(self) -> None:
         """Create or check the schema, write the epoch into an empty store; raise StoreRefused if the store is unfit."""
 

@@ -19,6 +19,8 @@ def _wall_us() -> int:
 class Acts:
     """Each verb is one `_act`: it takes the lock, reads the clock once, and works on the ledger."""
 
+    breaks = 0
+
     def __init__(
         self,
         url: str = "memory://",

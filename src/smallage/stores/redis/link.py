@@ -48,6 +48,7 @@ class Link:
         self._pool: deque[Wire] = deque()
         self._pid = os.getpid()
         self._closed = False
+        self.breaks = 0
         self._sentinels: Sentinels | None = None
         if address.sentinels:
             from smallage.stores.redis.sentinels import Sentinels  # with threading: for those who have some only
@@ -161,6 +162,7 @@ class Link:
         return True
 
     def _leave_server(self) -> None:
+        self.breaks += 1
         self._drop(Wire.close)
         if self._sentinels is not None:
             self._sentinels.doubt()

@@ -22,6 +22,11 @@ class Partition:
         self._link = link
         self._nonce = nonce or _random_text
 
+    @property
+    def breaks(self) -> int:
+        """See `Store.breaks`."""
+        return self._link.breaks
+
     def setup(self) -> None:
         """See `Store.setup`."""
         from smallage.stores.redis import fitness  # with logging: programs that only push need neither

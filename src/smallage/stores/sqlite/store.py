@@ -71,6 +71,7 @@ class SqliteStore(OpenedFile):
     """See `smallage.stores.base.Store`."""
 
     epoch = ""
+    breaks = 0
     """A file that was replaced is refused, so that this never changes."""
 
     # -- in ---------------------------------------------------------------------------------------------------------
