@@ -7,6 +7,8 @@ import traceback as tracebacks
 from types import TracebackType
 from typing import Final
 
+from smallage.stores.shelter import sheltered
+
 _HERE: Final = os.path.dirname(__file__) + os.sep
 
 show_values = False
@@ -26,5 +28,6 @@ def own_frames(error: BaseException) -> TracebackType | None:
 
 
 def traceback_text(error: BaseException) -> str:
-    """The traceback as text."""
-    return "".join(tracebacks.format_exception(type(error), error, own_frames(error)))
+    """The traceback as text. It reads source files, which an interrupt would leave open."""
+    with sheltered():
+        return "".join(tracebacks.format_exception(type(error), error, own_frames(error)))
