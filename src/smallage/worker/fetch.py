@@ -231,9 +231,11 @@ class Engine:
     def _compare(self, ended: list[Settlement]) -> None:
         """Hand back what the store has us hold and is not in hand. A server that died may come back without the last
         that it had confirmed, and then waits for outcomes that it has had, while we keep renewing its session."""
+        self._doubtful = False  # first: whoever drops claims puts them on the desk before setting it
         if self._desk.ended or monotonic() >= self._board.fence:
-            return  # in a later turn
-        breaks, self._doubtful = self._store.breaks, False
+            self._doubtful = True  # in a later turn
+            return
+        breaks = self._store.breaks
         known = self._toks.union(one.tok for one in ended)
         held = self._patience.call("tell what is in hand", lambda: self._store.held(self.session))
         gone = [Settlement(one.id, one.gen, one.tok, one.nonce, Released()) for one in held if one.tok not in known]
